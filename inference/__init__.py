@@ -1,0 +1,1 @@
+"""Stage 3: from report files to spans an analyst can open."""

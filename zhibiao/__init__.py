@@ -1,0 +1,1 @@
+"""zhibiao（指标）: labelled entities from Chinese reports."""

@@ -1,0 +1,203 @@
+"""Word documents (docx): paragraphs, tables, text boxes and notes in reading order."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+from zhibiao.errors import ReadError
+from zhibiao.readers.document import Block, Document, Kind, assemble
+from zhibiao.readers.rows import flatten_row
+
+__all__ = ["MAX_RATIO", "MAX_UNPACKED", "read_docx"]
+
+MAX_UNPACKED = 200_000_000
+"""Bytes that the parts of a docx may unpack to."""
+MAX_RATIO = 200
+"""How many times its packed size a docx over 20 MB unpacked may be; Word's own stay below 50."""
+
+_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+_MATH_TEXT = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
+_CHARACTERS = {
+    f"{_W}tab": "\t",
+    f"{_W}ptab": "\t",
+    f"{_W}br": "\n",
+    f"{_W}cr": "\n",
+    f"{_W}noBreakHyphen": "-",
+}
+# Deleted and moved-away text of tracked changes; Fallback repeats what Choice holds; the marks
+# of a paragraph's own properties hold tab stops, which are no tabs.
+_DROPPED = frozenset((f"{_W}del", f"{_W}moveFrom", f"{_W}pPr", f"{_W}rPr", _FALLBACK))
+_OLE = b"\xd0\xcf\x11\xe0"
+
+
+def read_docx(data: bytes, name: str, format: str, keep_boilerplate: bool) -> Document:
+    """Read a docx file.
+
+    Paragraphs and tables come in reading order, text boxes after the paragraph that they are
+    anchored to, footnotes and endnotes at the end. A row of a table is one line, its cells joined
+    by `` | ``; a merged cell has its text once. Numbers that Word counts by itself are not part of
+    the text. Inserted text of tracked changes is read, deleted text is not.
+
+    Args:
+        data: the whole file.
+        name: what errors call the file.
+        format: what ``Document.format`` says.
+        keep_boilerplate: put page headers first and page footers last.
+
+    Raises:
+        ReadError: not a docx, cut off, encrypted, far too large when unpacked, or without text.
+    """
+    _check_archive(data, name)
+    from docx import Document as open_docx
+
+    try:
+        document = open_docx(io.BytesIO(data))
+        headings = _heading_styles(document)
+        blocks = list(_blocks(document.element.body, headings))
+        blocks += _notes(document, headings)
+        if keep_boilerplate:
+            blocks = [*_margins(document, "header"), *blocks, *_margins(document, "footer")]
+    except Exception as error:
+        # python-docx lets KeyError, lxml and zip errors of broken packages through.
+        raise ReadError(
+            f"{name}: not a readable docx ({type(error).__name__}); "
+            "open it in Word or WPS and save it again"
+        ) from error
+    text, places = assemble(blocks)
+    if not places:
+        raise ReadError(f"{name}: holds no text; if it holds pictures of pages, run OCR first")
+    return Document(text, places, format)
+
+
+def _check_archive(data: bytes, name: str) -> None:
+    if data.startswith(_OLE):
+        raise ReadError(
+            f"{name}: encrypted, or an old .doc under a new name; "
+            "open it in Word or WPS and save as .docx without a password"
+        )
+    if not data.startswith(b"PK"):
+        raise ReadError(f"{name}: not a docx file; open it in Word or WPS and save as .docx")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+        raise ReadError(f"{name}: cut off or damaged; copy or download it again") from error
+    if any(member.flag_bits & 1 for member in members):
+        raise ReadError(f"{name}: encrypted; save it without a password")
+    # zipfile never unpacks more of a member than its entry declares, so the sum is a bound.
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > MAX_UNPACKED or unpacked > max(20_000_000, MAX_RATIO * len(data)):
+        raise ReadError(
+            f"{name}: unpacks to {unpacked // 1_000_000} MB, too much for a report; "
+            "remove its pictures or save it as plain text"
+        )
+    if "[Content_Types].xml" not in {member.filename for member in members}:
+        raise ReadError(f"{name}: a zip archive but not a docx; unpack it or save as .docx")
+
+
+def _heading_styles(document: Any) -> frozenset[str]:
+    """Ids of paragraph styles that make headings, by name or by outline level."""
+    found = set()
+    for style in document.styles.element.iter(f"{_W}style"):
+        named = style.find(f"{_W}name")
+        name = "" if named is None else named.get(f"{_W}val", "").lower()
+        if (
+            name.startswith(("heading ", "标题"))
+            or name in ("title", "subtitle")
+            or _is_outlined(style)
+        ):
+            found.add(style.get(f"{_W}styleId", ""))
+    return frozenset(found)
+
+
+def _is_outlined(element: Any) -> bool:
+    level = element.find(f"{_W}pPr/{_W}outlineLvl")
+    return level is not None and level.get(f"{_W}val", "9") != "9"  # 9 is body text
+
+
+def _blocks(container: Any, headings: frozenset[str]) -> Iterator[Block]:
+    """Blocks of a body, cell, note or text box.
+
+    Walks the XML rather than python-docx's objects, which skip content controls, inserted text
+    and text boxes.
+    """
+    for child in container:
+        if child.tag == f"{_W}p":
+            yield from _paragraph(child, headings)
+        elif child.tag == f"{_W}tbl":
+            for row in _rows(child):
+                yield from flatten_row([list(_blocks(cell, headings)) for cell in row])
+        elif isinstance(child.tag, str) and child.tag not in _DROPPED:
+            yield from _blocks(child, headings)  # w:sdt, w:ins, w:customXml and the like
+
+
+def _rows(table: Any) -> Iterator[list[Any]]:
+    """Cells of each row; those that continue a merged cell above are empty anyway."""
+    for element in table:
+        if element.tag == f"{_W}tr":
+            yield list(_cells(element))
+        elif element.tag in (f"{_W}sdt", f"{_W}sdtContent", f"{_W}customXml", f"{_W}ins"):
+            yield from _rows(element)
+
+
+def _cells(row: Any) -> Iterator[Any]:
+    for element in row:
+        if element.tag == f"{_W}tc":
+            yield element
+        elif element.tag in (f"{_W}sdt", f"{_W}sdtContent", f"{_W}customXml"):
+            yield from _cells(element)
+
+
+def _paragraph(paragraph: Any, headings: frozenset[str]) -> Iterator[Block]:
+    pieces: list[str] = []
+    boxes: list[Any] = []
+    _collect(paragraph, pieces, boxes)
+    text = "".join(pieces).strip()
+    if text:
+        style = paragraph.find(f"{_W}pPr/{_W}pStyle")
+        is_heading = _is_outlined(paragraph) or (
+            style is not None and style.get(f"{_W}val") in headings
+        )
+        kind: Kind = "heading" if is_heading else "paragraph"
+        yield Block(text, kind)
+    for box in boxes:
+        yield from _blocks(box, headings)
+
+
+def _collect(element: Any, pieces: list[str], boxes: list[Any]) -> None:
+    for child in element:
+        tag = child.tag
+        if tag in (f"{_W}t", _MATH_TEXT):
+            pieces.append(child.text or "")
+        elif tag in _CHARACTERS:
+            pieces.append(_CHARACTERS[tag])
+        elif tag == f"{_W}txbxContent":
+            boxes.append(child)
+        elif isinstance(tag, str) and tag not in _DROPPED:
+            _collect(child, pieces, boxes)
+
+
+def _parts(document: Any, kinds: tuple[str, ...]) -> Iterator[Any]:
+    """The XML roots of related parts of these kinds, in the package's order."""
+    from docx.oxml.parser import parse_xml
+
+    for relation in document.part.rels.values():
+        if relation.reltype.rsplit("/", 1)[-1] in kinds and not relation.is_external:
+            yield parse_xml(relation.target_part.blob)
+
+
+def _notes(document: Any, headings: frozenset[str]) -> Iterator[Block]:
+    for root in _parts(document, ("footnotes", "endnotes")):
+        for note in root:
+            if note.get(f"{_W}type") in (None, "normal"):  # the others are separator lines
+                yield from _blocks(note, headings)
+
+
+def _margins(document: Any, kind: str) -> Iterator[Block]:
+    for root in _parts(document, (kind,)):
+        for block in _blocks(root, frozenset()):
+            yield Block(block.text, "line")
