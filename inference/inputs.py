@@ -50,15 +50,8 @@ def read_inputs(
         try:
             for item in inputs:
                 yield _with_own_id(item, source, taken)
-        except (ZhibiaoError, OSError) as error:
+        except (ZhibiaoError, OSError, MemoryError) as error:
             journal.failure(_named(source, error), source.size)
-        except Exception as error:  # noqa: BLE001
-            # A parser may trip over a broken file in a way nobody foresaw; that must not cost
-            # the results of all the other files.
-            reason = f"{type(error).__name__}: {error}"
-            journal.failure(
-                f"{source.name}：读取时出现意外错误（{reason}）；请检查文件", source.size
-            )
 
 
 def _read_document(source: Source, journal: Journal, keep_boilerplate: bool) -> Iterator[Input]:
@@ -135,6 +128,8 @@ def _with_own_id(item: Input, source: Source, taken: set[str]) -> Input:
 
 
 def _named(source: Source, error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return f"{source.name}：文件太大，内存不足；请拆分后再处理"
     if isinstance(error, OSError):
         return (
             f"{source.name}：无法读取（{error.strerror or error}）；请检查文件是否存在、是否有权限"

@@ -33,6 +33,20 @@ __all__ = ["Options", "SpanExtractor", "Summary", "build_parser", "main", "parse
 
 _EXCEL_ROWS = 1_048_576
 
+_EPILOG = """\
+结果：
+  predictions.jsonl  每行一份报告，供程序使用
+  spans.csv          每行一个片段；单元格以 = + - @ 开头时前面加撇号（负数也加），原文见 JSONL
+  html/index.html    目录和每份报告的网页，不依赖网络，整个文件夹可以复制给别人
+  全部成功后才出现；中断或出错时不留下半份结果。
+
+报告编号（id）：
+  文件的编号是它相对于全部输入的共同上级文件夹的路径，含后缀，如 2016/总结.docx。
+  JSONL 中的报告沿用自己的 id；与前面的重复时写作「文件编号#id」。标准输入的编号是 stdin。
+
+退出状态：
+  0 全部读取；1 有输入未能读取（逐一说明原因），其余照常写出；2 用法有误，什么也不写。"""
+
 
 class SpanExtractor(Protocol):
     """What prediction needs of an extractor; :class:`zhibiao.extractor.Extractor` is one."""
@@ -88,7 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m inference.predict",
         description="从中文报告中抽取机构、指标、数值、单位、年份、企业名，写成表格和网页。",
-        epilog="退出状态：0 全部读取；1 有输入未能读取（逐一说明原因）；2 用法有误。",
+        epilog=_EPILOG,
         formatter_class=argparse.RawTextHelpFormatter,
         add_help=False,
     )
@@ -152,7 +166,8 @@ def _positive(value: str) -> int:
 
 def parse_arguments(argv: Sequence[str] | None = None) -> Options:
     """Turn command-line arguments into options; leaves with status 2 on wrong use."""
-    found = build_parser().parse_args(argv)
+    # Intermixed: inputs may stand before and after the options.
+    found = build_parser().parse_intermixed_args(argv)
     return Options(
         inputs=tuple(found.inputs),
         output=found.output,

@@ -29,7 +29,10 @@ _BOMS: tuple[tuple[bytes, str], ...] = (
 _FILE_TYPES: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "a zip archive, perhaps a .docx; give it its own suffix"),
     (b"%PDF-", "a PDF; name it .pdf"),
-    (b"\xd0\xcf\x11\xe0", "an old Office file; open it in Word or WPS and save as .docx"),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "an old Office file; open it in Word or WPS and save as .docx",
+    ),
     (b"{\\rtf", "rich text; open it in Word or WPS and save as .docx"),
     (b"\x89PNG", "a picture; run OCR on it first"),
     (b"\xff\xd8\xff", "a picture; run OCR on it first"),

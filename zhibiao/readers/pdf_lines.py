@@ -10,9 +10,10 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
-__all__ = ["Glyph", "Line", "is_wide", "page_lines"]
+__all__ = ["Glyph", "Line", "PageLines", "is_wide", "page_lines"]
 
 _SAME_LINE = 0.5  # of the font size: raised figures belong to their line, the next line does not
 _COLUMN_GAP = 2.0  # of the font size: a gap this wide parts two columns of a table
@@ -37,7 +38,7 @@ class Glyph:
 class Line:
     """One line of a page.
 
-    ``y`` is the baseline, ``size`` the font size of most of it; ``is_row`` if gaps show that it
+    ``y`` is the baseline above the foot of the page, ``size`` the font size of most of it; ``is_row`` if gaps show that it
     is a row of a table.
     """
 
@@ -48,7 +49,15 @@ class Line:
     y: float
     size: float
     is_row: bool = False
-    is_indented: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PageLines:
+    """Lines of a page from top to bottom, texts at another angle, and the page's height."""
+
+    lines: tuple[Line, ...]
+    slanted: tuple[str, ...]
+    height: float
 
 
 def is_wide(char: str) -> bool:
@@ -63,24 +72,29 @@ def is_wide(char: str) -> bool:
     )
 
 
-def page_lines(glyphs: Sequence[Glyph], page: int) -> tuple[list[Line], list[str]]:
-    """Lines of a page from top to bottom, and the texts that stand at another angle.
+def page_lines(
+    glyphs: Sequence[Glyph], box: tuple[float, float, float, float], page: int
+) -> PageLines:
+    """Read the lines of a page; ``box`` is its left, lower, right and upper edge.
 
     The angle of most characters is the page's own: a table on a page of landscape format is
     text, a watermark across the page is not.
     """
     angles = Counter(round(glyph.angle / 5) for glyph in glyphs)
     if not angles:
-        return [], []
+        return PageLines((), (), box[3] - box[1])
     main = angles.most_common(1)[0][0]
     upright = [glyph for glyph in glyphs if round(glyph.angle / 5) == main]
     slanted = [glyph for glyph in glyphs if round(glyph.angle / 5) != main]
     rows: list[list[Glyph]] = []
-    for fragment in _fragments(_turned(upright, main * 5.0)):
+    angle = main * 5.0
+    corners = [Glyph("", x, x, y, 1.0) for x in (box[0], box[2]) for y in (box[1], box[3])]
+    levels = [corner.y for corner in _turned(corners, angle)]
+    for fragment in _fragments(_turned(upright, angle)):
         _place(fragment, rows)
     rows.sort(key=lambda row: -median(glyph.y for glyph in row))
-    lines = [line for row in rows if (line := _line(row, page))]
-    return lines, _texts(slanted)
+    lines = [line for row in rows if (line := _line(row, page, min(levels)))]
+    return PageLines(tuple(lines), tuple(_texts(slanted)), max(levels) - min(levels))
 
 
 def _turned(glyphs: Iterable[Glyph], angle: float) -> list[Glyph]:
@@ -138,31 +152,40 @@ def _overlap(first: Sequence[Glyph], second: Sequence[Glyph]) -> bool:
     return any(a.x0 < b.x1 - 0.5 and b.x0 < a.x1 - 0.5 for a in first for b in second)
 
 
-def _line(glyphs: list[Glyph], page: int) -> Line | None:
-    glyphs = sorted(glyphs, key=lambda glyph: glyph.x0)
+def _line(glyphs: list[Glyph], page: int, foot: float) -> Line | None:
     visible = [glyph for glyph in glyphs if not glyph.char.isspace()]
     if not visible:
         return None
     size = median(glyph.size for glyph in visible)
-    shown = [visible[0]]
-    for glyph in visible[1:]:
+    left = min(glyph.x0 for glyph in visible)
+    right = max(glyph.x1 for glyph in visible)
+    drawn: list[Glyph] = []
+    for glyph in sorted(glyphs, key=lambda glyph: glyph.x0):
         # Some programs draw a character twice, a little apart, to make it bold.
-        if glyph.char != shown[-1].char or glyph.x0 - shown[-1].x0 > 0.2 * size:
-            shown.append(glyph)
-    gaps = [after.x0 - before.x1 for before, after in zip(shown, shown[1:], strict=False)]
-    wide = [gap for gap in gaps if gap >= _CELL_GAP * size]
-    is_row = any(gap >= _COLUMN_GAP * size for gap in wide) or len(wide) > 1
-    written = {(round(g.x0, 1), round(g.y, 1)) for g in glyphs if g.char.isspace()}
-    pieces = [shown[0].char]
-    for before, after, gap in zip(shown, shown[1:], gaps, strict=False):
-        pieces.append(_between(before, after, gap, size, is_row, bool(written)))
+        shadow = drawn and glyph.char == drawn[-1].char and glyph.x0 - drawn[-1].x0 < 0.2 * size
+        if left <= glyph.x0 < right and not shadow:
+            drawn.append(glyph)
+    pairs = list(pairwise(drawn))
+    gaps = [(after.x0 - before.x1) / size for before, after in pairs]
+    is_row = max(gaps, default=0) >= _COLUMN_GAP or sum(gap >= _CELL_GAP for gap in gaps) > 1
+    pieces = [drawn[0].char]
+    for (before, after), gap in zip(pairs, gaps, strict=True):
+        if is_row and gap >= _CELL_GAP:
+            pieces.append("\0")
+        elif gap >= (_SPACED_OUT if is_wide(before.char) or is_wide(after.char) else _WORD_GAP):
+            pieces.append(" ")
         pieces.append(after.char)
-    return Line(
-        text="".join(pieces),
-        page=page,
-        x0=shown[0].x0,
-        x1=max(glyph.x1 for glyph in shown),
-        y=median(glyph.y for glyph in visible),
-        size=size,
-        is_row=is_row,
-    )
+    cells = [cell.strip() for cell in "".join(pieces).split("\0")]
+    y = median(glyph.y for glyph in visible) - foot
+    return Line(" | ".join(cells).strip(), page, left, right, y, size, is_row)
+
+
+def _texts(glyphs: Sequence[Glyph]) -> list[str]:
+    """Slanted text as drawn; each change of angle begins another."""
+    texts: list[str] = []
+    last: Glyph | None = None
+    for glyph in glyphs:
+        near = last and abs(glyph.angle - last.angle) < 1 and glyph.size == last.size
+        texts.append(texts.pop() + glyph.char if near and texts else glyph.char)
+        last = glyph
+    return [text.strip() for text in texts if text.strip()]

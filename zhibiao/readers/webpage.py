@@ -14,21 +14,73 @@ from zhibiao.readers.rows import flatten_row
 
 __all__ = ["read_html"]
 
-_META = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]+)""", re.I)
+_META = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]+)""", re.IGNORECASE)
 _SKIPPED = frozenset(
-    "script style noscript template title svg math iframe object select option textarea "
-    "button input graphic comment".split()
+    (
+        "button",
+        "comment",
+        "graphic",
+        "iframe",
+        "input",
+        "math",
+        "noscript",
+        "object",
+        "option",
+        "script",
+        "select",
+        "style",
+        "svg",
+        "template",
+        "textarea",
+        "title",
+    )
 )
-_HEADINGS = frozenset("h1 h2 h3 h4 h5 h6 head".split())  # "head" is trafilatura's heading
+_HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6", "head"))  # "head" is trafilatura"s
 _ROWS = frozenset(("tr", "row"))
 _CELLS = frozenset(("td", "th", "cell"))
 _BREAKS = frozenset(("br", "lb", "hr"))
 _BLOCKS = frozenset(
-    "html body div p section article main header footer nav aside ul ol li dl dt dd table tbody "
-    "thead tfoot caption form fieldset legend pre blockquote figure figcaption center address "
-    "details summary list item quote code".split()
+    (
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "caption",
+        "center",
+        "code",
+        "dd",
+        "details",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "header",
+        "html",
+        "item",
+        "legend",
+        "li",
+        "list",
+        "main",
+        "nav",
+        "ol",
+        "p",
+        "pre",
+        "quote",
+        "section",
+        "summary",
+        "table",
+        "tbody",
+        "tfoot",
+        "thead",
+        "ul",
+    )
 )
-_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _CJK = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff“”‘’…—"
 _BROKEN_LINE = re.compile(rf"(?<=[{_CJK}])[ \t\r]*\n\s*(?=[{_CJK}])")
@@ -102,7 +154,11 @@ def _decoded(data: bytes, name: str) -> tuple[str, str, list[str]]:
         broken = source.count("\ufffd")
         if broken > max(3, len(source) // 1000):
             raise
-        return source, codec, [f"{broken} places do not fit {codec} and were replaced by \ufffd"]
+        return (
+            source,
+            codec,
+            [f"{broken} places do not fit {codec} and were replaced by \ufffd"],
+        )
 
 
 def _codec(declared: str | None) -> str | None:

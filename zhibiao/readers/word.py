@@ -60,7 +60,11 @@ def read_docx(data: bytes, name: str, format: str, keep_boilerplate: bool) -> Do
         blocks = list(_blocks(document.element.body, headings))
         blocks += _notes(document, headings)
         if keep_boilerplate:
-            blocks = [*_margins(document, "header"), *blocks, *_margins(document, "footer")]
+            blocks = [
+                *_margins(document, "header"),
+                *blocks,
+                *_margins(document, "footer"),
+            ]
     except Exception as error:
         # python-docx lets KeyError, lxml and zip errors of broken packages through.
         raise ReadError(
@@ -140,7 +144,12 @@ def _rows(table: Any) -> Iterator[list[Any]]:
     for element in table:
         if element.tag == f"{_W}tr":
             yield list(_cells(element))
-        elif element.tag in (f"{_W}sdt", f"{_W}sdtContent", f"{_W}customXml", f"{_W}ins"):
+        elif element.tag in (
+            f"{_W}sdt",
+            f"{_W}sdtContent",
+            f"{_W}customXml",
+            f"{_W}ins",
+        ):
             yield from _rows(element)
 
 
@@ -193,7 +202,10 @@ def _parts(document: Any, kinds: tuple[str, ...]) -> Iterator[Any]:
 def _notes(document: Any, headings: frozenset[str]) -> Iterator[Block]:
     for root in _parts(document, ("footnotes", "endnotes")):
         for note in root:
-            if note.get(f"{_W}type") in (None, "normal"):  # the others are separator lines
+            if note.get(f"{_W}type") in (
+                None,
+                "normal",
+            ):  # the others are separator lines
                 yield from _blocks(note, headings)
 
 

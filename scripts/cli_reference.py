@@ -1,0 +1,62 @@
+"""Write docs/cli.md, the reference of all programs, from their --help.
+
+python scripts/cli_reference.py             write it
+python scripts/cli_reference.py --check     exit with status 1 when it is out of date
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from zhibiao.files import replacing
+
+PROGRAMS = ("inference.predict",)
+"""Modules with a ``build_parser()``, in the order of the page."""
+
+TARGET = ROOT / "docs" / "cli.md"
+
+_INTRODUCTION = """\
+# 命令参考
+
+<!-- Written by scripts/cli_reference.py from --help; change the program, then run it again. -->
+"""
+
+
+def reference() -> str:
+    """The whole page as Markdown."""
+    # argparse breaks lines at the width of the terminal and may colour them.
+    os.environ.update(COLUMNS="100", NO_COLOR="1")
+    return "\n".join([_INTRODUCTION, *(_section(name) for name in PROGRAMS)])
+
+
+def _section(name: str) -> str:
+    parser: argparse.ArgumentParser = import_module(name).build_parser()
+    return f"## {name}\n\n```text\n$ {parser.prog} --help\n{parser.format_help()}```\n"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write or check the page and return the exit status."""
+    parser = argparse.ArgumentParser(description="Write docs/cli.md from --help.")
+    parser.add_argument("--check", action="store_true", help="only say whether it is current")
+    check = parser.parse_args(argv).check
+    page = reference()
+    if not check:
+        with replacing(TARGET) as stream:
+            stream.write(page)
+        return 0
+    if TARGET.is_file() and TARGET.read_text(encoding="utf-8") == page:
+        return 0
+    name = TARGET.relative_to(ROOT)
+    print(f"{name}: out of date; run python scripts/cli_reference.py", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""Reports in, spans out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from zhibiao.backends import Backend, OnnxBackend, TorchBackend
+from zhibiao.characters import CharacterEncoder
+from zhibiao.decoding import decode, log_softmax
+from zhibiao.model_directory import EMBEDDED_MODEL, ModelDirectory
+from zhibiao.spans import Span
+from zhibiao.tagging import TAGS
+from zhibiao.windows import Window, split_windows
+
+__all__ = ["Extractor"]
+
+Floats = npt.NDArray[np.float32]
+
+_GROUP_CHARACTERS = 32_768  # how much text is in flight at once in extract_many
+_BATCH_TOKENS = 2_048  # padded tokens of one call of the network; fits the processor's caches
+_PAD_TO = 8
+
+
+class Extractor:
+    """Finds the six entity types in Chinese text. Safe to use from several threads.
+
+    >>> extractor = Extractor.from_pretrained()
+    >>> text = "2016年，全县专利申请量达813件。"
+    >>> [(text[s.start : s.end], s.label) for s in extractor.extract(text)]
+    [('2016年', '年份'), ('专利申请量', '指标'), ('813', '数值'), ('件', '单位')]
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        characters: CharacterEncoder,
+        settings: ModelDirectory,
+        threads: int | None = None,
+    ) -> None:
+        self.settings = settings
+        self._backend = backend
+        self._characters = characters
+        self._threads = threads or len(os.sched_getaffinity(0))
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="zhibiao")
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path: str | Path | None = None,
+        *,
+        backend: Literal["onnx", "torch"] = "onnx",
+        device: str = "cpu",
+        threads: int | None = None,
+    ) -> Extractor:
+        """Open a model directory, or the embedded model when no path is given.
+
+        ``device`` is for the torch backend (``"cpu"``, ``"cuda"``, ...). ``threads`` is how many
+        windows batches run side by side; by default the cores this process may use.
+
+        Raises:
+            ModelError: the directory is missing, incomplete, broken or of another label set.
+        """
+        settings = ModelDirectory.open(path or EMBEDDED_MODEL)
+        characters = CharacterEncoder.from_directory(settings.path)
+        if backend == "torch":
+            return cls(TorchBackend.from_directory(settings.path, device), characters, settings, 1)
+        return cls(OnnxBackend(settings.path), characters, settings, threads)
+
+    @property
+    def info(self) -> dict[str, str]:
+        """Which model this is: name, version and the hash of its files."""
+        model = self.settings
+        return {"name": model.name, "version": model.version, "hash": model.digest}
+
+    def extract(self, text: str) -> list[Span]:
+        """The spans of one text, sorted, without overlaps; offsets in code points, half-open."""
+        return next(self.extract_many([text]))
+
+    def extract_many(self, texts: Iterable[str]) -> Iterator[list[Span]]:
+        """Yield the spans of each text, in order, reading ``texts`` as results are taken.
+
+        Windows of neighbouring texts share batches, which is faster than one text at a time.
+        """
+        group: list[str] = []
+        size = 0
+        for text in texts:
+            group.append(text)
+            size += len(text)
+            if size >= _GROUP_CHARACTERS:
+                yield from self._extract_group(group)
+                group, size = [], 0
+        yield from self._extract_group(group)
+
+    def log_probabilities(self, texts: list[str]) -> list[Floats]:
+        """Log-probabilities of the tags of every character, one (len(text), 13) array a text."""
+        found = [np.zeros((len(text), len(TAGS)), dtype=np.float32) for text in texts]
+        ids = [self._characters.encode(text) for text in texts]
+        windows = [
+            (number, window)
+            for number, text in enumerate(texts)
+            for window in split_windows(text, self.settings.window, self.settings.overlap)
+        ]
+        batches = _batches(windows, self._threads)
+        for batch, logits in zip(batches, self._run(batches, ids), strict=True):
+            for (number, window), rows in zip(batch, logits, strict=True):
+                # Row 0 is the start token, so character c of the window is row c + 1.
+                first = window.keep_start - window.start + 1
+                last = window.keep_end - window.start + 1
+                scores = rows[first:last] / self.settings.temperature
+                found[number][window.keep_start : window.keep_end] = log_softmax(scores)
+        return found
+
+    def _extract_group(self, texts: list[str]) -> Iterator[list[Span]]:
+        for scores in self.log_probabilities(texts):
+            spans = decode(scores, self.settings.transitions)
+            least = self.settings.thresholds
+            yield [span for span in spans if span.score >= least.get(span.label, 0.0)]
+
+    def _run(
+        self, batches: list[list[tuple[int, Window]]], ids: list[npt.NDArray[np.int32]]
+    ) -> Iterator[Floats]:
+        def run(batch: list[tuple[int, Window]]) -> Floats:
+            return self._backend(*self._pad(batch, ids))
+
+        if len(batches) == 1 or self._threads == 1:
+            return map(run, batches)
+        return self._pool.map(run, batches)
+
+    def _pad(
+        self, batch: list[tuple[int, Window]], ids: list[npt.NDArray[np.int32]]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        encoder = self._characters
+        longest = _padded(max(window.end - window.start for _, window in batch))
+        inputs = np.full((len(batch), longest), encoder.padding, dtype=np.int64)
+        for row, (number, window) in enumerate(batch):
+            length = window.end - window.start
+            inputs[row, 0] = encoder.start
+            inputs[row, 1 : length + 1] = ids[number][window.start : window.end]
+            inputs[row, length + 1] = encoder.end
+        return inputs, (inputs != encoder.padding).astype(np.int64)
+
+
+def _padded(length: int) -> int:
+    return length + 2 + -(length + 2) % _PAD_TO
+
+
+def _batches(
+    windows: list[tuple[int, Window]], threads: int
+) -> list[list[tuple[int, Window]]]:
+    """Windows of like lengths together, so many that every thread has work."""
+    ordered = sorted(windows, key=lambda item: item[1].end - item[1].start, reverse=True)
+    share = -(-len(ordered) // threads) if ordered else 1
+    batches: list[list[tuple[int, Window]]] = []
+    while ordered:
+        width = _padded(ordered[0][1].end - ordered[0][1].start)
+        count = max(1, min(share, _BATCH_TOKENS // width))
+        batches.append(ordered[:count])
+        ordered = ordered[count:]
+    return batches

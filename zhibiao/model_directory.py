@@ -1,0 +1,105 @@
+"""Model directories: what prediction reads besides weights, and where the embedded model is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zhibiao.errors import ModelError
+from zhibiao.spans import LABELS
+from zhibiao.tagging import TAGS
+
+__all__ = ["EMBEDDED_MODEL", "ModelDirectory"]
+
+EMBEDDED_MODEL = Path(__file__).parent / "models" / "compact"
+"""The model that comes with the package."""
+
+_SETTINGS = "zhibiao.json"
+
+
+@dataclass(frozen=True)
+class ModelDirectory:
+    """A Hugging Face model directory with ``zhibiao.json`` beside it.
+
+    ``window`` and ``overlap`` are in characters. ``temperature`` divides the logits.
+    ``thresholds`` maps labels to the least score a span must have. ``transitions`` has shape
+    (13 from, 13 to), or is None where the model has none.
+    """
+
+    path: Path
+    name: str = ""
+    version: str = "0"
+    window: int = 254
+    overlap: int = 32
+    temperature: float = 1.0
+    thresholds: dict[str, float] = field(default_factory=dict)
+    transitions: npt.NDArray[np.float32] | None = None
+
+    @classmethod
+    def open(cls, path: str | Path) -> ModelDirectory:
+        """Read and check the settings of a model directory.
+
+        Raises:
+            ModelError: no such directory, a file missing or broken, or another label set.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise ModelError(f"{path}: no such model directory; train one or leave --model out")
+        config = _read_json(path / "config.json")
+        found = config.get("id2label")
+        tags = [found.get(str(i)) for i in range(len(found))] if isinstance(found, dict) else []
+        if tags != list(TAGS):
+            raise ModelError(
+                f"{path}: config.json has {len(tags)} tags ({', '.join(map(str, tags[:4]))}, ...), "
+                f"not the {len(TAGS)} IOB2 tags of {'、'.join(LABELS)}; use a model trained for them"
+            )
+        settings = _read_json(path / _SETTINGS) if (path / _SETTINGS).is_file() else {}
+        room = int(config.get("max_position_embeddings", 512)) - 2
+        window = int(settings.get("window", min(cls.window, room)))
+        overlap = int(settings.get("overlap", min(cls.overlap, window // 2)))
+        if not 0 < window <= room or not 0 <= overlap <= window // 2:
+            raise ModelError(f"{path / _SETTINGS}: window {window} or overlap {overlap} do not fit")
+        raw = settings.get("transitions")
+        transitions = None if raw is None else np.asarray(raw, dtype=np.float32)
+        if transitions is not None and transitions.shape != (len(TAGS), len(TAGS)):
+            raise ModelError(f"{path / _SETTINGS}: transitions must be {len(TAGS)} x {len(TAGS)}")
+        return cls(
+            path=path,
+            name=str(settings.get("name") or path.name),
+            version=str(settings.get("version", cls.version)),
+            window=window,
+            overlap=overlap,
+            temperature=float(settings.get("temperature", cls.temperature)),
+            thresholds={str(k): float(v) for k, v in settings.get("thresholds", {}).items()},
+            transitions=transitions,
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the files that decide predictions; changes when the model does."""
+        digest = hashlib.sha256()
+        for name in ("config.json", _SETTINGS, "tokenizer.json", "model.onnx", "model.safetensors"):
+            if (self.path / name).is_file():
+                digest.update(name.encode())
+                with open(self.path / name, "rb") as stream:
+                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+        return digest.hexdigest()[:16]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: missing; this is not a complete model directory") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read as JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise ModelError(f"{path}: expected a JSON object")
+    return data

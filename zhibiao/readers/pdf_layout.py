@@ -1,0 +1,253 @@
+"""From lines of pages to paragraphs: what belongs to the page, and what belongs to the text."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from statistics import median
+
+from zhibiao.readers.document import Block, Kind
+from zhibiao.readers.pdf_lines import Line, is_wide
+
+__all__ = ["page_furniture", "paragraphs"]
+
+_EDGE = 0.13  # of the page height: official documents put the page number 9.5% above the foot
+_EDGE_LINES = 3
+_NUMBER = re.compile(r"\d+")
+_PAGE_NUMBER = re.compile(
+    r"[-–—―－\s·.]*第?\s*\d{1,4}\s*页?[\s,，/|]*(?:[/／]\s*\d{1,4}|共\s*\d{1,4}\s*页)?[-–—―－\s·.]*"
+    r"|第\s*[一二三四五六七八九十百]+\s*页.{0,12}|page\s*\d+(?:\s*(?:of|/)\s*\d+)?",
+    re.IGNORECASE,
+)
+_BARE = re.compile(r"\d{1,4}")
+_END = re.compile(r"[。！？!?；;：:…](?:[”’」』）)】])*$")
+_NUMBERED = re.compile(
+    r"[一二三四五六七八九十]{1,3}、|[（(][一二三四五六七八九十\d]{1,3}[）)]|\d{1,2}[、．]|\d{1,2}\.(?!\d)"
+    r"|第[一二三四五六七八九十百\d]+[章节条部][分\s　]?|[①-⑳●■◆★▲□○·•]"
+)
+_HEADED = re.compile(
+    r"[一二三四五六七八九十]{1,3}、|[（(][一二三四五六七八九十]{1,3}[）)]|第.{1,3}[章节]"
+)
+_CONTENTS = re.compile(r"[.…·]{4,}\s*\d+$|(?:\. ){4,}\s*\d+$")
+_NUMBER_HEAD, _NUMBER_TAIL = re.compile(r"\d[.,]?$"), re.compile(r"[.,]?\d|[%‰℃]")
+_TOKEN = re.compile(r"[0-9A-Za-z.,%/:+-]+|.", re.DOTALL)
+
+
+def page_furniture(pages: Sequence[Sequence[Line]], heights: Sequence[float]) -> set[Line]:
+    """Headers, footers and page numbers among the lines of each page.
+
+    Such a line stands near the upper or lower edge and either has the form of a page number, or
+    stands at the same height on several pages with the same words, its numbers equal or counting
+    with the pages.
+    """
+    edges: dict[tuple[str, int], list[tuple[int, Line]]] = defaultdict(list)
+    furniture: set[Line] = set()
+    bare: list[tuple[int, Line]] = []
+    for index, (lines, height) in enumerate(zip(pages, heights, strict=True)):
+        top = [line for line in lines[:_EDGE_LINES] if line.y > height * (1 - _EDGE)]
+        bottom = [line for line in lines[-_EDGE_LINES:] if line.y < height * _EDGE]
+        for line in (*top, *bottom):
+            words = _NUMBER.sub("\0", "".join(line.text.split()))
+            edges[words, line in top].append((index, line))
+        outermost = [*top[:1], *bottom[-1:]]
+        for line in outermost:
+            if _BARE.fullmatch(line.text):
+                bare.append((index, line))
+            elif _PAGE_NUMBER.fullmatch(line.text):
+                furniture.add(line)
+    furniture |= _counting(bare, len(pages))
+    repeated = [
+        level
+        for group in edges.values()
+        for level in _levels(group)
+        if _is_repeated(level, len(pages))
+    ]
+    known = furniture | {line for level in repeated for _, line in level}
+    for level in repeated:
+        if _stands_apart(level, pages, known):
+            furniture.update(line for _, line in level)
+    return furniture
+
+
+def _counting(bare: Sequence[tuple[int, Line]], pages: int) -> set[Line]:
+    """Bare numbers that count with the pages; on a document of one page, the number 1."""
+    offsets: dict[int, list[Line]] = defaultdict(list)
+    for index, line in bare:
+        offsets[int(line.text) - index].append(line)
+    if not offsets:
+        return set()
+    offset, lines = max(offsets.items(), key=lambda item: len(item[1]))
+    return set(lines) if len(lines) > 1 or (pages == 1 and offset == 1) else set()
+
+
+def _levels(group: Sequence[tuple[int, Line]]) -> Iterator[list[tuple[int, Line]]]:
+    """Split lines with the same words into those at the same height."""
+    level: list[tuple[int, Line]] = []
+    for index, line in sorted(group, key=lambda item: item[1].y):
+        if level and line.y - level[-1][1].y > 3:
+            yield level
+            level = []
+        level.append((index, line))
+    if level:
+        yield level
+
+
+def _is_repeated(level: Sequence[tuple[int, Line]], pages: int) -> bool:
+    seen = {index for index, _ in level}
+    if len(seen) < 2 or len(seen) < pages / 4:
+        return False
+    rows = [[int(number) for number in _NUMBER.findall(line.text)] for _, line in level]
+    for column in zip(*rows, strict=True):
+        counted = {number - index for number, (index, _) in zip(column, level, strict=True)}
+        if len(set(column)) > 1 and len(counted) > 1:
+            return False
+    return True
+
+
+def _stands_apart(
+    level: Sequence[tuple[int, Line]], pages: Sequence[Sequence[Line]], known: set[Line]
+) -> bool:
+    """Whether most of the lines keep a distance from the text or differ from it in size.
+
+    The first row of a table that is repeated on each page stands at the edge too, but as close
+    to the next row as that to the one after it. ``known`` are all lines that are repeated.
+    """
+    apart = 0
+    for index, line in level:
+        lines = pages[index]
+        at = lines.index(line)
+        step = 1 if at < len(lines) / 2 else -1
+        rest = lines[at + 1 :] if step > 0 else lines[:at][::-1]
+        inner = [other for other in rest if other not in known][:2]
+        if len(inner) < 2:
+            apart += 1
+            continue
+        near, next_near = abs(line.y - inner[0].y), abs(inner[0].y - inner[1].y)
+        apart += near > 1.25 * next_near or abs(line.size - inner[0].size) > 0.08 * line.size
+    return 2 * apart >= len(level)
+
+
+def paragraphs(lines: Sequence[Line], furniture: set[Line]) -> Iterator[Block]:
+    """Join lines into paragraphs, also across pages; furniture stays a line of its own.
+
+    Chinese lines are joined without a space. A paragraph that goes on after a page break gives
+    a block for each page, the later ones ``joined``.
+    """
+    body = [line for line in lines if line not in furniture]
+    margins = _Margins(body)
+    previous: Line | None = None
+    gathered: list[Line] = []
+    for line in lines:
+        if line in furniture:
+            yield from _block(gathered, margins)
+            yield Block(line.text, "line", line.page)
+            gathered, previous = [], None
+            continue
+        if previous and margins.begins(previous, line):
+            yield from _block(gathered, margins)
+            gathered = []
+        gathered.append(line)
+        previous = line
+    yield from _block(gathered, margins)
+
+
+class _Margins:
+    """The usual left and right edge, size and line distance of a document's text."""
+
+    def __init__(self, body: Sequence[Line]) -> None:
+        sizes: Counter[float] = Counter()
+        for line in body:
+            sizes[round(line.size, 1)] += len(line.text)
+        self._size = sizes.most_common(1)[0][0] if sizes else 1.0
+        self._edges = {
+            parity: self._edge([line for line in body if line.page % 2 == parity] or body)
+            for parity in (0, 1)
+        }
+        steps = [
+            above.y - below.y
+            for above, below in pairwise(body)
+            if above.page == below.page and abs(above.size - below.size) < 0.5
+        ]
+        self._step = median(steps) if steps else 0.0
+
+    def _edge(self, lines: Sequence[Line]) -> tuple[float, float]:
+        """Left and right edge that at least a tenth of the lines reach."""
+        if not lines:
+            return 0.0, 0.0
+        rare = len(lines) // 10
+        left = sorted(line.x0 for line in lines)[rare]
+        right = sorted(line.x1 for line in lines)[-1 - rare]
+        return left, right
+
+    def is_large(self, line: Line) -> bool:
+        return line.size > 1.12 * self._size
+
+    def begins(self, previous: Line, line: Line) -> bool:
+        """Whether ``line`` begins a new paragraph after ``previous``."""
+        left, right = self._edges[line.page % 2]
+        previous_right = self._edges[previous.page % 2][1]
+        if previous.is_row or line.is_row or _CONTENTS.search(previous.text):
+            return True
+        if abs(previous.size - line.size) > 0.08 * max(previous.size, line.size):
+            return True
+        indent = line.x0 - left
+        if self.is_large(line):
+            # A title over several lines is set in the middle, each line with its own indent.
+            close = previous.y - line.y < 2.2 * line.size
+            return previous.page != line.page or not close or bool(_NUMBERED.match(line.text))
+        same_page = previous.page == line.page
+        if same_page and self._step and previous.y - line.y > 1.6 * self._step:
+            return True
+        hanging = abs(line.x0 - previous.x0) < 0.5 * line.size and indent > 0
+        if indent > 1.2 * line.size and not (hanging and self._is_full(previous, line, right)):
+            return True
+        if not self._is_full(previous, line, previous_right):
+            return True
+        return bool(_NUMBERED.match(line.text)) and bool(_END.search(previous.text))
+
+    def _is_full(self, previous: Line, line: Line, right: float) -> bool:
+        """Whether the first word of ``line`` would not have fitted on the line before it."""
+        token = _TOKEN.match(line.text)
+        width = 0.6 * len(token.group()) * line.size if token else 0.0
+        # Marks that may not begin a line pull one more character down with them.
+        room = max(width, line.size) + 1.2 * line.size
+        return previous.x1 > right - room
+
+
+def _block(lines: Sequence[Line], margins: _Margins) -> Iterator[Block]:
+    if not lines:
+        return
+    kind = _kind(lines, margins)
+    text = lines[0].text
+    page = lines[0].page
+    joined = False
+    for before, line in pairwise(lines):
+        glue = _glue(before.text, line.text)
+        if line.page != page:
+            yield Block(text, kind, page, joined)
+            text, page, joined = glue + line.text, line.page, True
+        else:
+            text += glue + line.text
+    yield Block(text, kind, page, joined)
+
+
+def _glue(before: str, after: str) -> str:
+    """What stands between two lines of a paragraph: a space between Latin words only.
+
+    Some programs break Chinese text anywhere, also inside a number.
+    """
+    if is_wide(before[-1]) or is_wide(after[0]) or (before[-1] == "-" and after[0].isalpha()):
+        return ""
+    return "" if _NUMBER_HEAD.search(before) and _NUMBER_TAIL.match(after) else " "
+
+
+def _kind(lines: Sequence[Line], margins: _Margins) -> Kind:
+    if lines[0].is_row:
+        return "table"
+    length = sum(len(line.text) for line in lines)
+    if length > 60 or _END.search(lines[-1].text):
+        return "paragraph"
+    is_heading = margins.is_large(lines[0]) or bool(_HEADED.match(lines[0].text))
+    return "heading" if is_heading else "paragraph"
