@@ -52,7 +52,9 @@ _UNIT_AFTER = re.compile(
 _BAD_EDGE = re.compile(r"^[，。、；：！？）】》”’,.;:!?)]|[，。、；：！？（【《“‘,;:!?(]$")
 _QUOTED = re.compile(r"^[“\"《‘][^”\"》’]*[”\"》’]$")
 _HEDGE = re.compile(r"^(?:近|约|超过|不少于|超|达到|达|共|累计)|(?:以上|以下|左右)$")
-_VERB = re.compile(r"^(?:新增|新认定|引进|拥有|达到|实现|完成|累计|力争|全区|全县|全市|我县|我市|我区)")
+_VERB = re.compile(
+    r"^(?:新增|新认定|引进|拥有|达到|实现|完成|累计|力争|全区|全县|全市|我县|我市|我区)"
+)
 
 
 def habits(report: Report) -> Iterator[tuple[int, str]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from zhibiao.files import replacing
+from zhibiao.files import replacing  # noqa: E402
 
 PROGRAMS = ("inference.predict",)
 """Modules with a ``build_parser()``, in the order of the page."""

@@ -18,7 +18,7 @@ FONT = "STSong-Light"
 PAGE = (595.0, 842.0)
 
 
-def docx_bytes(fill: Callable[[Docx], None]) -> bytes:
+def docx_bytes(fill: Callable[[Docx], object]) -> bytes:
     """A docx that ``fill`` has written into."""
     document = new_docx()
     fill(document)
@@ -77,7 +77,11 @@ def text_pdf(
     return pdf_bytes(draw)
 
 
-def wrapped(text: str, width: int = 34) -> list[str]:
-    """A paragraph as lines of ``width`` characters, the first indented by two."""
-    text = "\u3000\u3000" + text
-    return [text[start : start + width] for start in range(0, len(text), width)]
+def wrapped(text: str, width: float = 415, size: float = 12) -> list[str]:
+    """A paragraph as lines of ``width`` points, the first indented by two characters."""
+    lines = ["\u3000\u3000"]
+    for char in text:
+        if pdfmetrics.stringWidth(lines[-1] + char, FONT, size) > width:
+            lines.append("")
+        lines[-1] += char
+    return lines

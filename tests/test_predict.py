@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import RegexExtractor
 
 from inference.predict import Options, main, parse_arguments, run
+from tests.fakes import RegexExtractor
 from zhibiao.errors import ModelError, OutputError, ReadError
 from zhibiao.spans import Span
 

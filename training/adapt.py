@@ -28,8 +28,8 @@ from torch.nn import functional
 from transformers import BertModel
 
 from training.config import Config, load_config
-from training.encoder import load_encoder, save_encoder
 from training.teacher import paragraphs
+from training.weights import load_encoder, save_encoder
 from zhibiao.characters import CharacterEncoder
 from zhibiao.errors import FormatError
 
@@ -229,7 +229,8 @@ def adapt(config: AdaptConfig, console: Console | None = None) -> Path:
         torch.set_num_threads(config.threads)
     device = torch.device(config.device)
     characters = CharacterEncoder.from_directory(config.encoder)
-    encoder = load_encoder(config.encoder).to(device).train()
+    encoder = load_encoder(config.encoder).train()
+    nn.Module.to(encoder, device)
     sources = [_Source(task, config, characters) for task in config.tasks]
     heads = nn.ModuleDict(_heads(config, encoder, sources)).to(device).train()
     optimizer = torch.optim.AdamW(
@@ -264,7 +265,9 @@ def adapt(config: AdaptConfig, console: Console | None = None) -> Path:
         seen += count
         if seen - logged >= config.log_every:
             logged = seen
-            row: dict[str, Any] = {name: round(float(np.mean(v)), 4) for name, v in losses.items() if v}
+            row: dict[str, Any] = {
+                name: round(float(np.mean(v)), 4) for name, v in losses.items() if v
+            }
             row |= {"characters": seen, "seconds": round(time.monotonic() - started)}
             history.append(row)
             console.print(row)
@@ -321,19 +324,25 @@ def _save(
 ) -> Path:
     output = Path(config.output)
     save_encoder(encoder, output, tokenizer=Path(config.encoder))
-    for name, head in heads.items():
+    for head in heads.values():
         if isinstance(head, MaskedHead):
-            weights = {k: v.detach().half().cpu().contiguous() for k, v in head.state_dict().items()}
+            weights = {
+                k: v.detach().half().cpu().contiguous() for k, v in head.state_dict().items()
+            }
             save_file(weights, output / "mlm_head.safetensors")
     earlier = Path(config.encoder) / "adapt.json"
     steps = json.loads(earlier.read_text(encoding="utf-8")) if earlier.is_file() else []
     steps.append({"config": config.model_dump(), "history": history})
-    (output / "adapt.json").write_text(json.dumps(steps, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    (output / "adapt.json").write_text(
+        json.dumps(steps, ensure_ascii=False, indent=1) + "\n", "utf-8"
+    )
     return output
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     options = parser.parse_args(argv)

@@ -154,7 +154,9 @@ def _with_noise(segments: list[Segment], rng: random.Random) -> list[Segment]:
     text = segments[chosen].text
     cut = rng.randint(0, len(text))
     page = rng.randint(1, 40)
-    noise = rng.choice((f"\n- {page} -\n", f"\n{page}\n", f"\n第{page}页\n", f" {page} ", f"\n—{page}—\n"))
+    noise = rng.choice(
+        (f"\n- {page} -\n", f"\n{page}\n", f"\n第{page}页\n", f" {page} ", f"\n—{page}—\n")
+    )
     segments = list(segments)
     segments[chosen] = Segment(text[:cut] + noise + text[cut:], None)
     return segments

@@ -150,7 +150,9 @@ class WindowDataset(Dataset[dict[str, list[int]]]):
                     cut.append(Span(len(text) - len(tail), len(text), "机构"))
         return self._encode(text, spans, cut)
 
-    def _encode(self, text: str, spans: Sequence[Span], cut: Sequence[Span]) -> dict[str, list[int]]:
+    def _encode(
+        self, text: str, spans: Sequence[Span], cut: Sequence[Span]
+    ) -> dict[str, list[int]]:
         tags = spans_to_tags(len(text), [span for span in spans if span not in cut])
         for span in cut:
             tags[span.start : span.end] = IGNORED

@@ -70,7 +70,9 @@ def _table(source: str, result: dict[str, Any]) -> Table:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--model", help="model directory; default: the embedded model")
     parser.add_argument("--data", nargs="+", required=True, metavar="SOURCE")
     parser.add_argument("--backend", choices=("onnx", "torch"), default="onnx")

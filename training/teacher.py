@@ -64,12 +64,18 @@ def _tag(text: str) -> dict[str, Any]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("text", type=Path)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--characters", type=int, default=10_000_000, help="stop after about so many")
+    parser.add_argument(
+        "--characters", type=int, default=10_000_000, help="stop after about so many"
+    )
     parser.add_argument("--first", type=int, help="only the first N paragraphs")
-    parser.add_argument("--longest", type=int, default=400, help="cut paragraphs to so many characters")
+    parser.add_argument(
+        "--longest", type=int, default=400, help="cut paragraphs to so many characters"
+    )
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)

@@ -33,8 +33,8 @@ from transformers import (
 from training.augment import AugmentConfig, Augmenter
 from training.config import Config, load_config
 from training.dataset import WindowDataset, collate, data_hash, lost_spans, read_reports
-from training.encoder import TOKENIZER_FILES, save_weights, tiny_encoder
 from training.evaluate_model import score_extractor
+from training.weights import TOKENIZER_FILES, save_weights, tiny_encoder
 from zhibiao.backends import TorchBackend
 from zhibiao.characters import CharacterEncoder
 from zhibiao.errors import FormatError
@@ -83,19 +83,21 @@ class _ReportTrainer(Trainer):
         self,
         *,
         config: TrainConfig,
+        network: nn.Module,
         extractor: Extractor,
         reports: list[Report],
         **arguments: Any,
     ) -> None:
-        super().__init__(**arguments)
+        super().__init__(model=network, **arguments)
+        self._network = network
         self._config = config
         self._extractor = extractor
         self._reports = reports
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        self.model.eval()
+        self._network.eval()
         scores = score_extractor(self._extractor, self._reports)
-        self.model.train()
+        self._network.train()
         metrics = {f"eval_{label}": counts.f1 for label, counts in scores.labels.items()}
         metrics |= {"eval_f1": scores.micro.f1, "epoch": self.state.epoch or 0.0}
         self.log(metrics)
@@ -108,7 +110,7 @@ class _ReportTrainer(Trainer):
         if self.optimizer is None:
             config = self._config
             groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-            for name, parameter in self.model.named_parameters():
+            for name, parameter in self._network.named_parameters():
                 head = name.startswith("classifier")
                 rate = config.head_learning_rate if head else config.learning_rate
                 # Biases and norms are left out of the decay, as BERT's authors do.
@@ -197,7 +199,7 @@ def train(config: TrainConfig) -> tuple[Path, Scores]:
         config=config,
         extractor=extractor,
         reports=validation,
-        model=model,
+        network=model,
         args=arguments,
         train_dataset=dataset,
         eval_dataset=dataset,  # Trainer wants one; evaluate() scores whole reports instead
@@ -247,7 +249,8 @@ def _save(
             "train": {"reports": len(reports), "hash": data_hash(reports)},
             "validation": {"reports": len(validation), "hash": data_hash(validation)},
         },
-        "packages": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+        "packages": {name: version(name) for name in _PACKAGES}
+        | {"python": platform.python_version()},
         "metrics": {"validation": scores.to_dict()},
     }
     _write_json(output / "zhibiao.json", settings)
@@ -259,7 +262,9 @@ def _write_json(path: Path, data: Any) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     options = parser.parse_args(argv)

@@ -37,7 +37,7 @@ class OnnxBackend:
         path = directory / "model.onnx"
         if not path.is_file():
             raise ModelError(
-                f"{path}: missing; run python -m training.export {directory}, or use backend='torch'"
+                f"{path}: missing; run python -m training.export {directory} or use backend='torch'"
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1

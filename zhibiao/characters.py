@@ -45,8 +45,8 @@ class CharacterEncoder:
         self.size = tokenizer.get_vocab_size()
         # [unused1] is a trained-free slot of BERT vocabularies: white space stays distinct
         # from unknown characters there.
-        blank = next((t for t in ("▁", "[unused1]") if tokenizer.token_to_id(t) is not None), None)
-        self.blank = self.unknown if blank is None else tokenizer.token_to_id(blank)
+        placeholders = (tokenizer.token_to_id(token) for token in ("▁", "[unused1]"))
+        self.blank: int = next((i for i in placeholders if i is not None), self.unknown)
 
     @classmethod
     def from_directory(cls, directory: str | Path) -> CharacterEncoder:
@@ -89,6 +89,8 @@ class CharacterEncoder:
             return self.blank
         if "\ud800" <= character <= "\udfff":
             return self.unknown  # a lone surrogate has no UTF-8 form to hand to the tokenizer
-        encoding = self._tokenizer.encode([character], is_pretokenized=True, add_special_tokens=False)
+        encoding = self._tokenizer.encode(
+            [character], is_pretokenized=True, add_special_tokens=False
+        )
         pieces = [i for i, t in zip(encoding.ids, encoding.tokens, strict=True) if t not in _MARKS]
         return int(pieces[0]) if len(pieces) == 1 else self.unknown

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -55,18 +54,21 @@ class Extractor:
         cls,
         path: str | Path | None = None,
         *,
-        backend: Literal["onnx", "torch"] = "onnx",
+        backend: str = "onnx",
         device: str = "cpu",
         threads: int | None = None,
     ) -> Extractor:
         """Open a model directory, or the embedded model when no path is given.
 
-        ``device`` is for the torch backend (``"cpu"``, ``"cuda"``, ...). ``threads`` is how many
+        ``backend`` is ``"onnx"`` or ``"torch"``; ``device`` is for the torch backend (``"cpu"``, ``"cuda"``, ...). ``threads`` is how many
         windows batches run side by side; by default the cores this process may use.
 
         Raises:
             ModelError: the directory is missing, incomplete, broken or of another label set.
+            ValueError: no such backend.
         """
+        if backend not in ("onnx", "torch"):
+            raise ValueError(f"backend {backend!r}: use 'onnx' or 'torch'")
         settings = ModelDirectory.open(path or EMBEDDED_MODEL)
         characters = CharacterEncoder.from_directory(settings.path)
         if backend == "torch":
@@ -151,9 +153,7 @@ def _padded(length: int) -> int:
     return length + 2 + -(length + 2) % _PAD_TO
 
 
-def _batches(
-    windows: list[tuple[int, Window]], threads: int
-) -> list[list[tuple[int, Window]]]:
+def _batches(windows: list[tuple[int, Window]], threads: int) -> list[list[tuple[int, Window]]]:
     """Windows of like lengths together, so many that every thread has work."""
     ordered = sorted(windows, key=lambda item: item[1].end - item[1].start, reverse=True)
     share = -(-len(ordered) // threads) if ordered else 1

@@ -58,7 +58,7 @@ class ModelDirectory:
         if tags != list(TAGS):
             raise ModelError(
                 f"{path}: config.json has {len(tags)} tags ({', '.join(map(str, tags[:4]))}, ...), "
-                f"not the {len(TAGS)} IOB2 tags of {'、'.join(LABELS)}; use a model trained for them"
+                f"not the {len(TAGS)} IOB2 tags of {'、'.join(LABELS)}; use a model for them"
             )
         settings = _read_json(path / _SETTINGS) if (path / _SETTINGS).is_file() else {}
         room = int(config.get("max_position_embeddings", 512)) - 2

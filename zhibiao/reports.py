@@ -43,10 +43,10 @@ class Report:
                 raise FormatError(f"{where}: {key!r} is missing or is not a string")
         if not data["id"]:
             raise FormatError(f"{where}: 'id' is empty")
-        meta = data.get("meta") or {}
+        meta = data.get("meta", {})
         if not isinstance(meta, dict):
             raise FormatError(f"{where}: 'meta' must be an object")
-        raw = data.get("spans") or []
+        raw = data.get("spans", [])
         if not isinstance(raw, list):
             raise FormatError(f"{where}: 'spans' must be a list")
         spans = [_span(item, f"{where}: span {n}") for n, item in enumerate(raw, start=1)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from zhibiao.errors import SpanError
 
-__all__ = ["LABELS", "Span", "check_spans"]
+__all__ = ["LABELS", "Span", "check_spans", "spans_by_label"]
 
 LABELS: tuple[str, ...] = ("机构", "指标", "数值", "单位", "年份", "企业名")
 """The six entity types, in the order used by tags, tables and legends."""

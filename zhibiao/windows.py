@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 __all__ = ["Window", "split_windows"]
 
@@ -46,12 +47,10 @@ def split_windows(text: str, size: int, overlap: int) -> list[Window]:
         # At least one character of progress, whatever the overlap.
         start = max(end - overlap, start + 1)
     edges = [0]
-    for (_, end), (next_start, _) in zip(bounds, bounds[1:], strict=False):
+    for (_, end), (next_start, _) in pairwise(bounds):
         edges.append((next_start + end + 1) // 2)
     edges.append(len(text))
-    return [
-        Window(start, end, edges[i], edges[i + 1]) for i, (start, end) in enumerate(bounds)
-    ]
+    return [Window(start, end, edges[i], edges[i + 1]) for i, (start, end) in enumerate(bounds)]
 
 
 def _cut(text: str, start: int, size: int) -> int:
@@ -60,9 +59,7 @@ def _cut(text: str, start: int, size: int) -> int:
         return len(text)
     earliest = start + size - size // 4
     for pattern in _BREAKS:
-        last = None
-        for last in pattern.finditer(text, earliest, end):
-            pass
-        if last:
-            return last.end()
+        ends = [match.end() for match in pattern.finditer(text, earliest, end)]
+        if ends:
+            return ends[-1]
     return end

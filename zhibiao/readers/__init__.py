@@ -13,6 +13,7 @@ cells joined by `` | ``, and text is never normalised. Every failure is a
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from zhibiao.errors import ReadError
@@ -49,7 +50,7 @@ def read_document(path: str | Path, *, keep_boilerplate: bool = False) -> Docume
         ReadError: names the file and the remedy; see :func:`read_bytes`.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ReadError(f"{path}: a folder, not a file; give the files in it")
     _known_suffix(str(path))  # before reading: the file may be large
     try:

@@ -81,7 +81,7 @@ def decode(data: bytes, name: str, declared: str | None = None) -> tuple[str, st
     if best[0] >= _LIKELY:
         _, encoding, found = best
         if encoding == "gb18030":
-            _refuse_utf8_lines(data, name)
+            _refuse_mixture(data, name)
         return found, encoding
     if controls > min(len(data), _SAMPLE) * _CONTROL_SHARE:
         at = _CONTROLS.search(data)
@@ -89,6 +89,7 @@ def decode(data: bytes, name: str, declared: str | None = None) -> tuple[str, st
         raise ReadError(f"{name}: binary data at byte {where}, not text; give a text file")
     if text is not None:
         return text, "utf-8"
+    _refuse_mixture(data, name)
     raise _misfit(data, name)
 
 
@@ -161,30 +162,47 @@ def _everyday() -> tuple[frozenset[str], frozenset[str]]:
     return first, frozenset(rows(0xD8, 0xF8))
 
 
-def _refuse_utf8_lines(data: bytes, name: str) -> None:
-    """UTF-8 text pasted into a GB18030 file decodes without error, into nonsense."""
+def _refuse_mixture(data: bytes, name: str) -> None:
+    """Find the first line in another encoding than the lines before it.
+
+    UTF-8 text pasted into a GB18030 file may decode without error, into nonsense.
+    """
     offset = 0
+    first = ""
     for line in data.splitlines(keepends=True):
-        text = None if line.isascii() else _try(line, "utf-8")
-        if text is not None and _score(text, "utf-8") > max(
-            _LIKELY, _score(_try(line, "gb18030") or "", "gb18030")
-        ):
+        found = "" if line.isascii() else _line_encoding(line)
+        if found and first and found != first:
             at = offset + next(index for index, byte in enumerate(line) if byte > 0x7F)
             raise ReadError(
-                f"{name}: mixes encodings: GB18030, but UTF-8 at byte {at}; "
+                f"{name}: mixes encodings: {first}, but {found} from byte {at}; "
                 "save the parts in one encoding, best UTF-8"
             )
+        first = first or found
         offset += len(line)
+
+
+def _line_encoding(line: bytes) -> str:
+    """Which of the two encodings a line is in, or "" where that cannot be said."""
+    best, encoding = max((_line_score(line, name), name) for name in ("gb18030", "utf-8"))
+    return encoding if best >= _LIKELY else ""
+
+
+def _line_score(line: bytes, encoding: str) -> float:
+    text = _try(line, encoding)
+    return 0.0 if text is None else _score(text, encoding)
 
 
 def _misfit(data: bytes, name: str) -> ReadError:
     """Say which encoding the text would be in if it were not for the byte that breaks it."""
-    for encoding in ("utf-8", "gb18030"):
+    guesses = [
+        (_score(data[: 2 * _SAMPLE].decode(encoding, "ignore"), encoding), encoding)
+        for encoding in ("gb18030", "utf-8")
+    ]
+    score, encoding = max(guesses)
+    if score >= _LIKELY:
         try:
             data.decode(encoding)
         except UnicodeDecodeError as error:
-            if _score(data.decode(encoding, "ignore"), encoding) < _LIKELY:
-                continue
             if error.start >= len(data) - 4:
                 return ReadError(
                     f"{name}: ends inside a {encoding} character at byte {error.start}: "

@@ -1,7 +1,8 @@
 """PDF files: the text layer, read with PDFium.
 
 pypdfium2 rather than pdfplumber (pdfminer.six): both give the place of every character, PDFium
-opens files that break the rules the way browsers do, and is 10 to 40 times as fast.
+opens files that break the rules the way browsers do, and took a seventh of the time on reports
+printed by Chromium.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 import threading
 import unicodedata
 from collections.abc import Iterator
+from statistics import median
 from typing import Any, TypeAlias
 
 from zhibiao.errors import ReadError
@@ -65,7 +67,7 @@ def read_pdf(data: bytes, name: str, format: str, keep_boilerplate: bool) -> Doc
         furniture = set()  # with nothing else on the pages, it is the text
     if not keep_boilerplate:
         lines = [line for line in lines if line not in furniture]
-    blocks = list(paragraphs(lines, furniture))
+    blocks = list(paragraphs(lines, furniture, median(page.width for page in pages)))
     if keep_boilerplate:
         blocks = _with_slanted(blocks, pages)
     text, places = assemble(blocks)

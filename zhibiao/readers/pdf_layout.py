@@ -6,7 +6,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from statistics import median
 
 from zhibiao.readers.document import Block, Kind
 from zhibiao.readers.pdf_lines import Line, is_wide
@@ -15,6 +14,7 @@ __all__ = ["page_furniture", "paragraphs"]
 
 _EDGE = 0.13  # of the page height: official documents put the page number 9.5% above the foot
 _EDGE_LINES = 3
+_INDENT = 1.2  # of the font size; paragraphs are indented by two characters
 _NUMBER = re.compile(r"\d+")
 _PAGE_NUMBER = re.compile(
     r"[-–—―－\s·.]*第?\s*\d{1,4}\s*页?[\s,，/|]*(?:[/／]\s*\d{1,4}|共\s*\d{1,4}\s*页)?[-–—―－\s·.]*"
@@ -109,34 +109,37 @@ def _is_repeated(level: Sequence[tuple[int, Line]], pages: int) -> bool:
 def _stands_apart(
     level: Sequence[tuple[int, Line]], pages: Sequence[Sequence[Line]], known: set[Line]
 ) -> bool:
-    """Whether most of the lines keep a distance from the text or differ from it in size.
+    """Whether most of the lines are parted from the text by a gap, or are smaller than it.
 
     The first row of a table that is repeated on each page stands at the edge too, but as close
-    to the next row as that to the one after it. ``known`` are all lines that are repeated.
+    to the next row as that to the one after it. ``known`` are all lines that are repeated: a
+    header of two lines has its gap after the second.
     """
     apart = 0
     for index, line in level:
         lines = pages[index]
         at = lines.index(line)
-        step = 1 if at < len(lines) / 2 else -1
-        rest = lines[at + 1 :] if step > 0 else lines[:at][::-1]
-        inner = [other for other in rest if other not in known][:2]
-        if len(inner) < 2:
-            apart += 1
-            continue
-        near, next_near = abs(line.y - inner[0].y), abs(inner[0].y - inner[1].y)
-        apart += near > 1.25 * next_near or abs(line.size - inner[0].size) > 0.08 * line.size
+        inward = lines[at:] if at < len(lines) / 2 else lines[at::-1]
+        for outer, inner, next_inner in zip(inward, inward[1:], inward[2:], strict=False):
+            near, next_near = abs(outer.y - inner.y), abs(inner.y - next_inner.y)
+            if outer not in known:
+                break
+            if near > 1.25 * next_near or line.size < 0.92 * inner.size:
+                apart += 1
+                break
+        else:
+            apart += 1  # too few lines to compare with
     return 2 * apart >= len(level)
 
 
-def paragraphs(lines: Sequence[Line], furniture: set[Line]) -> Iterator[Block]:
+def paragraphs(lines: Sequence[Line], furniture: set[Line], width: float) -> Iterator[Block]:
     """Join lines into paragraphs, also across pages; furniture stays a line of its own.
 
     Chinese lines are joined without a space. A paragraph that goes on after a page break gives
-    a block for each page, the later ones ``joined``.
+    a block for each page, the later ones ``joined``. ``width`` is that of most pages.
     """
     body = [line for line in lines if line not in furniture]
-    margins = _Margins(body)
+    margins = _Margins(body, width)
     previous: Line | None = None
     gathered: list[Line] = []
     for line in lines:
@@ -156,11 +159,12 @@ def paragraphs(lines: Sequence[Line], furniture: set[Line]) -> Iterator[Block]:
 class _Margins:
     """The usual left and right edge, size and line distance of a document's text."""
 
-    def __init__(self, body: Sequence[Line]) -> None:
+    def __init__(self, body: Sequence[Line], width: float) -> None:
         sizes: Counter[float] = Counter()
         for line in body:
             sizes[round(line.size, 1)] += len(line.text)
         self._size = sizes.most_common(1)[0][0] if sizes else 1.0
+        self._width = width
         self._edges = {
             parity: self._edge([line for line in body if line.page % 2 == parity] or body)
             for parity in (0, 1)
@@ -170,50 +174,66 @@ class _Margins:
             for above, below in pairwise(body)
             if above.page == below.page and abs(above.size - below.size) < 0.5
         ]
-        self._step = median(steps) if steps else 0.0
+        # The lower quartile: further apart are paragraphs, where these have space between them.
+        self._step = sorted(steps)[len(steps) // 4] if steps else 0.0
+        # How paragraphs begin here is seen where the line before leaves no doubt.
+        begun = [
+            self._indent(line) > _INDENT * line.size
+            for before, line in pairwise(body)
+            if not (before.is_row or line.is_row or self.is_large(line))
+            and not self._is_full(before, line)
+        ]
+        self._is_indented = sum(begun) > 0.6 * len(begun)
 
     def _edge(self, lines: Sequence[Line]) -> tuple[float, float]:
-        """Left and right edge that at least a tenth of the lines reach."""
+        """The leftmost edge where much of the text begins, and the right one it fills."""
         if not lines:
             return 0.0, 0.0
-        rare = len(lines) // 10
-        left = sorted(line.x0 for line in lines)[rare]
-        right = sorted(line.x1 for line in lines)[-1 - rare]
-        return left, right
+        begins: Counter[int] = Counter()
+        for line in lines:
+            begins[round(line.x0 / 3)] += len(line.text)
+        much = 0.12 * begins.total()
+        left = 3.0 * min(at for at in begins if begins[at] + begins[at + 1] >= much)
+        right = sorted(line.x1 for line in lines)[-1 - len(lines) // 10]
+        # Short lines only, a list or a table of contents: none of them is full.
+        return left, right if right - left > 0.55 * self._width else self._width - left
 
     def is_large(self, line: Line) -> bool:
         return line.size > 1.12 * self._size
 
     def begins(self, previous: Line, line: Line) -> bool:
         """Whether ``line`` begins a new paragraph after ``previous``."""
-        left, right = self._edges[line.page % 2]
-        previous_right = self._edges[previous.page % 2][1]
         if previous.is_row or line.is_row or _CONTENTS.search(previous.text):
             return True
         if abs(previous.size - line.size) > 0.08 * max(previous.size, line.size):
             return True
-        indent = line.x0 - left
         if self.is_large(line):
             # A title over several lines is set in the middle, each line with its own indent.
             close = previous.y - line.y < 2.2 * line.size
             return previous.page != line.page or not close or bool(_NUMBERED.match(line.text))
         same_page = previous.page == line.page
-        if same_page and self._step and previous.y - line.y > 1.6 * self._step:
+        drop = previous.y - line.y
+        if same_page and drop > min(1.35 * self._step, 3 * line.size):
             return True
-        hanging = abs(line.x0 - previous.x0) < 0.5 * line.size and indent > 0
-        if indent > 1.2 * line.size and not (hanging and self._is_full(previous, line, right)):
-            return True
-        if not self._is_full(previous, line, previous_right):
-            return True
+        is_full = self._is_full(previous, line)
+        if self._indent(line) > _INDENT * line.size:
+            # Without a habit of indenting, these may be the further lines of a list's item.
+            hanging = abs(line.x0 - previous.x0) < 0.5 * line.size
+            return self._is_indented or not (hanging and is_full)
+        if not is_full or self._is_indented:
+            return not is_full
         return bool(_NUMBERED.match(line.text)) and bool(_END.search(previous.text))
 
-    def _is_full(self, previous: Line, line: Line, right: float) -> bool:
+    def _indent(self, line: Line) -> float:
+        return line.x0 - self._edges[line.page % 2][0]
+
+    def _is_full(self, previous: Line, line: Line) -> bool:
         """Whether the first word of ``line`` would not have fitted on the line before it."""
         token = _TOKEN.match(line.text)
         width = 0.6 * len(token.group()) * line.size if token else 0.0
         # Marks that may not begin a line pull one more character down with them.
         room = max(width, line.size) + 1.2 * line.size
-        return previous.x1 > right - room
+        return previous.x1 > self._edges[previous.page % 2][1] - room
 
 
 def _block(lines: Sequence[Line], margins: _Margins) -> Iterator[Block]:

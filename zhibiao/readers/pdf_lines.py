@@ -38,8 +38,8 @@ class Glyph:
 class Line:
     """One line of a page.
 
-    ``y`` is the baseline above the foot of the page, ``size`` the font size of most of it; ``is_row`` if gaps show that it
-    is a row of a table.
+    ``x0``, ``x1`` and the baseline ``y`` count from the lower left corner of the page; ``size`` is
+    the font size of most of it; ``is_row`` says that gaps show it to be a row of a table.
     """
 
     text: str
@@ -53,10 +53,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class PageLines:
-    """Lines of a page from top to bottom, texts at another angle, and the page's height."""
+    """Lines of a page from top to bottom, texts at another angle, the page's width and height."""
 
     lines: tuple[Line, ...]
     slanted: tuple[str, ...]
+    width: float
     height: float
 
 
@@ -82,19 +83,22 @@ def page_lines(
     """
     angles = Counter(round(glyph.angle / 5) for glyph in glyphs)
     if not angles:
-        return PageLines((), (), box[3] - box[1])
+        return PageLines((), (), box[2] - box[0], box[3] - box[1])
     main = angles.most_common(1)[0][0]
     upright = [glyph for glyph in glyphs if round(glyph.angle / 5) == main]
     slanted = [glyph for glyph in glyphs if round(glyph.angle / 5) != main]
     rows: list[list[Glyph]] = []
     angle = main * 5.0
     corners = [Glyph("", x, x, y, 1.0) for x in (box[0], box[2]) for y in (box[1], box[3])]
-    levels = [corner.y for corner in _turned(corners, angle)]
+    turned = _turned(corners, angle)
+    left, foot = min(corner.x0 for corner in turned), min(corner.y for corner in turned)
+    width = max(corner.x0 for corner in turned) - left
+    height = max(corner.y for corner in turned) - foot
     for fragment in _fragments(_turned(upright, angle)):
         _place(fragment, rows)
     rows.sort(key=lambda row: -median(glyph.y for glyph in row))
-    lines = [line for row in rows if (line := _line(row, page, min(levels)))]
-    return PageLines(tuple(lines), tuple(_texts(slanted)), max(levels) - min(levels))
+    lines = [line for row in rows if (line := _line(row, page, left, foot))]
+    return PageLines(tuple(lines), tuple(_texts(slanted)), width, height)
 
 
 def _turned(glyphs: Iterable[Glyph], angle: float) -> list[Glyph]:
@@ -152,7 +156,7 @@ def _overlap(first: Sequence[Glyph], second: Sequence[Glyph]) -> bool:
     return any(a.x0 < b.x1 - 0.5 and b.x0 < a.x1 - 0.5 for a in first for b in second)
 
 
-def _line(glyphs: list[Glyph], page: int, foot: float) -> Line | None:
+def _line(glyphs: list[Glyph], page: int, edge: float, foot: float) -> Line | None:
     visible = [glyph for glyph in glyphs if not glyph.char.isspace()]
     if not visible:
         return None
@@ -177,7 +181,7 @@ def _line(glyphs: list[Glyph], page: int, foot: float) -> Line | None:
         pieces.append(after.char)
     cells = [cell.strip() for cell in "".join(pieces).split("\0")]
     y = median(glyph.y for glyph in visible) - foot
-    return Line(" | ".join(cells).strip(), page, left, right, y, size, is_row)
+    return Line(" | ".join(cells).strip(), page, left - edge, right - edge, y, size, is_row)
 
 
 def _texts(glyphs: Sequence[Glyph]) -> list[str]:

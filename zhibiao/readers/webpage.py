@@ -113,7 +113,10 @@ def read_html(data: bytes, name: str, format: str, keep_boilerplate: bool) -> Do
     # A line break in the source between two Chinese characters is no space on the page.
     source = _BROKEN_LINE.sub("", source.replace("\0", ""))
     # libxml2 refuses str with an encoding declaration, so the parser gets clean UTF-8.
-    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
+    # huge_tree: pages with hundreds of unclosed tags nest deeper than its usual 256 levels.
+    parser = html.HTMLParser(
+        encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True
+    )
     try:
         tree = html.document_fromstring(source.encode(), parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError) as error:

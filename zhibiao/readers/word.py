@@ -16,7 +16,7 @@ __all__ = ["MAX_RATIO", "MAX_UNPACKED", "read_docx"]
 MAX_UNPACKED = 200_000_000
 """Bytes that the parts of a docx may unpack to."""
 MAX_RATIO = 200
-"""How many times its packed size a docx over 20 MB unpacked may be; Word's own stay below 50."""
+"""How many times its packed size a docx of over 20 MB unpacked may be."""
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"

@@ -1,0 +1,1 @@
+"""Stage 1: annotation. For now, the agreement of two taggings."""
