@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from rich.console import Console
 from rich.table import Table
@@ -67,7 +67,7 @@ class Options:
     output: Path
     model: Path | None = None
     formats: tuple[str, ...] = tuple(FORMATS)
-    backend: str = "onnx"
+    backend: Literal["onnx", "torch"] = "onnx"
     device: str = "cpu"
     threads: int | None = None
     keep_boilerplate: bool = False

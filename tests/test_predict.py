@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,11 +25,6 @@ from zhibiao.spans import Span
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = "2016年，青潭县科技局组织专利申请127件。\n\n  到位项目资金386万元。"
-
-
-@pytest.fixture
-def extractor() -> RegexExtractor:
-    return RegexExtractor()
 
 
 @pytest.fixture
@@ -196,7 +192,14 @@ def test_failures_are_named_and_the_rest_goes_on(
     (reports / "binary.txt").write_bytes(bytes(range(256)) * 8)
     (reports / "bad\n[red].docx").write_bytes(b"PK\x03\x04 not a docx")
     (tmp_path / "nothing").mkdir()
-    inputs = [reports, reports / "notes.xyz", tmp_path / "nothing", "gone.txt", "*.none", ""]
+    inputs: list[str | Path] = [
+        reports,
+        reports / "notes.xyz",
+        tmp_path / "nothing",
+        "gone.txt",
+        "*.none",
+        "",
+    ]
     assert call(tmp_path / "out", *inputs) == 1
     assert len(predictions(tmp_path / "out")) == 3
     shown = capsys.readouterr()
@@ -348,8 +351,8 @@ def test_signals_leave_nothing_behind(
     program = textwrap.dedent(
         """
         import signal, sys, time
-        from fakes import RegexExtractor
         from inference.predict import main
+        from tests.fakes import RegexExtractor
         class Slow(RegexExtractor):
             def extract_many(self, texts, /):
                 for spans in super().extract_many(texts):
@@ -365,7 +368,7 @@ def test_signals_leave_nothing_behind(
         [sys.executable, "-c", program, str(reports), "--output", str(output)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "PATH": ""},
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
@@ -411,3 +414,32 @@ def test_spans_stay_with_their_reports(tmp_path: Path) -> None:
         for number, item in enumerate(predictions(tmp_path / "out")):
             assert item["id"] == f"r{number}"
             assert [span["text"] for span in item["spans"]] == ["产值", str(number), "万元"]
+
+
+def test_the_real_extractor(reports: Path, tmp_path: Path, tiny_model: Path) -> None:
+    arguments = [str(reports), "--output", str(tmp_path / "out"), "--model", str(tiny_model)]
+    assert main([*arguments, "--threads", "1"]) == 0
+    found = predictions(tmp_path / "out")
+    assert len(found) == 3
+    for item in found:
+        assert item["model"]["name"] == "tiny"
+        for span in item["spans"]:
+            assert span["text"] == item["text"][span["start"] : span["end"]]
+
+
+def test_model_that_cannot_be_used(
+    reports: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tiny_model, other)
+    config = json.loads((other / "config.json").read_text(encoding="utf-8"))
+    config["id2label"] = {"0": "O", "1": "B-PER", "2": "I-PER"}
+    (other / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    for model in (tmp_path / "missing", other):
+        arguments = [str(reports), "--output", str(tmp_path / "out"), "--model", str(model)]
+        assert main(arguments) == 2
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert shown.err.count("\n") == 1
+        assert str(model) in shown.err
+        assert not (tmp_path / "out").exists()
