@@ -1,6 +1,7 @@
 """Check every hand-tagged report: the format strictly, the annotation habits as warnings.
 
     python scripts/check_corpus.py [FILE...]     default: data/reports/*.txt
+    python scripts/check_corpus.py --statistics  the tables of the data card, as Markdown
 
 Errors (broken format, unknown genre, bad spans) make the exit status 1. Warnings point at places
 that are usually mistakes under the annotation guidelines; each is a place to look, not a verdict.
@@ -108,13 +109,40 @@ def check(path: Path) -> tuple[Report, list[str]]:
     return report, warnings
 
 
+def statistics(reports: list[Report], splits: dict[str, str]) -> str:
+    """Markdown tables: reports, characters and spans of each label by split and by genre."""
+    lines = []
+    names = {
+        "划分": {report.id: splits.get(report.id, "?") for report in reports},
+        "体裁": {report.id: str(report.meta["genre"]) for report in reports},
+    }
+    for title, name_of in names.items():
+        groups: dict[str, list[Report]] = {}
+        for report in reports:
+            groups.setdefault(name_of[report.id], []).append(report)
+        rows = [*sorted(groups.items()), ("合计", reports)]
+        lines += [
+            f"| {title} | 报告 | 字符 | 片段 | {' | '.join(LABELS)} |",
+            "| --- |" + " ---: |" * 9,
+        ]
+        for name, members in rows:
+            counts = Counter(span.label for report in members for span in report.spans)
+            cells = [len(members), sum(len(r.text) for r in members), counts.total()]
+            cells += [counts[label] for label in LABELS]
+            lines.append(f"| {name} | " + " | ".join(f"{cell:,}" for cell in cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("files", nargs="*", type=Path, help="default: data/reports/*.txt")
     parser.add_argument("--quiet", action="store_true", help="errors and totals only")
+    parser.add_argument("--statistics", action="store_true", help="print the data card's tables")
     args = parser.parse_args()
     files = args.files or sorted((ROOT / "data" / "reports").glob("*.txt"))
     errors = warned = characters = 0
+    reports: list[Report] = []
     labels: Counter[str] = Counter()
     genres: Counter[str] = Counter()
     for path in files:
@@ -124,12 +152,18 @@ def main() -> int:
             print(f"error: {error}")
             errors += 1
             continue
+        reports.append(report)
         warned += len(warnings)
-        if not args.quiet:
+        if not (args.quiet or args.statistics):
             print(*warnings, sep="\n", end="\n" if warnings else "")
         characters += len(report.text)
         genres[report.meta["genre"]] += 1
         labels.update(span.label for span in report.spans)
+    if args.statistics:
+        listing = (ROOT / "data" / "splits.txt").read_text(encoding="utf-8").splitlines()
+        pairs = (line.split() for line in listing if line and not line.startswith("#"))
+        print(statistics(reports, {report_id: split for split, report_id in pairs}), end="")
+        return 1 if errors else 0
     print(
         f"{len(files)} reports, {characters} characters, {labels.total()} spans, "
         f"{errors} errors, {warned} warnings"
