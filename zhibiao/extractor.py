@@ -46,7 +46,7 @@ class Extractor:
         self.settings = settings
         self._backend = backend
         self._characters = characters
-        self._threads = threads or len(os.sched_getaffinity(0))
+        self._threads = threads or _cores()
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="zhibiao")
 
     @classmethod
@@ -147,6 +147,13 @@ class Extractor:
             inputs[row, 1 : length + 1] = ids[number][window.start : window.end]
             inputs[row, length + 1] = encoder.end
         return inputs, (inputs != encoder.padding).astype(np.int64)
+
+
+def _cores() -> int:
+    """The cores this process may use; a container's share is smaller than the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _padded(length: int) -> int:
