@@ -1,6 +1,6 @@
 """How well two independent taggings of the same reports agree.
 
-    python -m annotation.agreement data/reports data/second [--list]
+    python -m annotation.agreement data/agreement/first data/agreement/second [--list]
 
 Agreement is the strict F1 of one tagging against the other: a span agrees when start, end and
 label do (Hripcsak and Rothschild 2005: for spans, F1 takes the place of kappa, because the

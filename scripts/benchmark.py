@@ -3,8 +3,8 @@
     python scripts/benchmark.py [--model DIR] [--repeat 3] [--json FILE]
 
 Machines are shared and noisy, so compare the columns of one run, not runs. Needs the train extra
-(the transformers pipeline is the peer). Every measurement runs in a process of its own with two
-threads; the text is the test split of the corpus.
+(the transformers pipeline is the peer). Every measurement runs in a process of its own on two
+cores; the text is the test split of the corpus. Linux only.
 """
 
 from __future__ import annotations
@@ -85,13 +85,19 @@ print(json.dumps({"seconds": ended - started, "extract": ended - imported}))
 """
 
 _PREDICT = """
-import contextlib, io, json, resource, sys
+import contextlib, io, json, re, sys
+from pathlib import Path
 from inference.predict import main
 with contextlib.redirect_stdout(io.StringIO()):
     status = main([sys.argv[2], "--output", sys.argv[3], "--model", sys.argv[1]])
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+# Not ru_maxrss: a child starts with its parent's peak.
+peak = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 print(json.dumps({"status": status, "megabytes": peak}))
 """
+
+
+def _two_cores() -> None:
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
 
 
 def _run(script: str, *arguments: str | Path) -> dict[str, Any]:
@@ -102,6 +108,7 @@ def _run(script: str, *arguments: str | Path) -> dict[str, Any]:
         text=True,
         check=False,
         env=environment,
+        preexec_fn=_two_cores,
     )
     if done.returncode:
         raise SystemExit(f"a measurement failed:\n{done.stderr}")
@@ -152,6 +159,8 @@ def measure(model: Path, repeat: int) -> dict[str, Any]:
         started = time.perf_counter()
         predict = _run(_PREDICT, model, many, Path(folder) / "out")
         seconds = time.perf_counter() - started
+        if predict["status"]:
+            raise SystemExit(f"predict failed with status {predict['status']}")
     return {
         "characters": sum(len(report.text) for report in reports),
         "characters_a_second": {name: round(rate) for name, rate in rates.items()},

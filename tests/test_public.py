@@ -37,9 +37,13 @@ def test_all_errors_have_one_base() -> None:
 
 
 def test_import_is_light() -> None:
-    heavy = "torch transformers label_studio_sdk fastapi onnxruntime lxml docx pypdfium2 trafilatura"
+    heavy = (
+        "torch transformers label_studio_sdk fastapi onnxruntime lxml docx pypdfium2 trafilatura"
+    )
     script = f"import sys, zhibiao; print([m for m in '{heavy}'.split() if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -143,3 +147,23 @@ def test_scores_on_the_dev_reports(root: Path, embedded: Extractor) -> None:
     assert result["lost_gold_spans"] == 0
     assert result["micro"]["f1"] >= 0.85
     assert min(numbers["f1"] for numbers in result["labels"].values()) >= 0.72
+
+
+def test_scores_do_not_depend_on_the_neighbours(embedded: Extractor) -> None:
+    """Quantised activations have a scale a token, so a batch does not change a text's result."""
+    text = "县科技局与恒川机电有限公司合作，2016年新增高新技术企业15家。"
+    others = ["发放宣传资料3000余份。" * 30, "!" * 200, "全年实现产值12.5亿元，同比增长8%。"]
+    alone = embedded.extract(text)
+    _, among, *_ = embedded.extract_many([others[0], text, *others[1:]])
+    assert [span.key for span in among] == [span.key for span in alone]
+    assert [s.score for s in among] == pytest.approx([s.score for s in alone], abs=1e-3)
+
+
+def test_documents_have_no_dead_links_or_placeholders(root: Path) -> None:
+    pages = [*root.glob("*.md"), *(root / "docs").glob("*.md"), root / "data" / "README.md"]
+    pages.append(EMBEDDED_MODEL / "README.md")
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"^[A-Z]{4,}$", text, re.MULTILINE), page
+        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+            assert "://" in link or (page.parent / link).exists(), (page, link)

@@ -50,8 +50,8 @@ def test_bars_and_escapes_stay() -> None:
         ("⟦地点|县⟧", "unknown label '地点'"),
         ("⟦县⟧", "no label after ⟦"),
         ("a\\n", "a backslash escapes only"),
-        ("⟦单位|件 ⟧", "white space at the edge"),
-        ("⟦单位|⟧", "outside the text of 0 characters, or empty"),
+        ("\n\n⟦单位|件 ⟧", "x:3: an empty span, or white space at its edge"),
+        ("⟦单位|⟧", "x:1: an empty span"),
     ],
 )
 def test_broken_tagged_text(tagged: str, message: str) -> None:
@@ -115,6 +115,8 @@ def test_jsonl_round_trip(tmp_path: Path) -> None:
     [
         ("{", ":2: broken JSON at column"),
         ("[]", ":2: expected a JSON object"),
+        ('{"id": "b", "text": "x", "span": []}', ":2: unknown key 'span'"),
+        ('{"id": "b", "text": "\\ud83d"}', "half a surrogate pair"),
         ('{"id": "b"}', ":2: 'text' is missing"),
         ('{"id": "", "text": "x"}', ":2: 'id' is empty"),
         ('{"id": "a", "text": "x"}', "already used in line 1"),

@@ -55,9 +55,7 @@ def test_ready_configs_load(root: Path) -> None:
         ("name: x", [], "key 'output' is missing"),
     ],
 )
-def test_config_errors(
-    tmp_path: Path, content: str, overrides: list[str], message: str
-) -> None:
+def test_config_errors(tmp_path: Path, content: str, overrides: list[str], message: str) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(FormatError) as caught:
@@ -67,7 +65,9 @@ def test_config_errors(
 
 def test_overrides_have_types(root: Path) -> None:
     config = load_config(
-        TrainConfig, root / "configs" / "debug.yaml", ["learning_rate=2e-4", "augment.swap_year=0.5"]
+        TrainConfig,
+        root / "configs" / "debug.yaml",
+        ["learning_rate=2e-4", "augment.swap_year=0.5"],
     )
     assert config.learning_rate == 2e-4
     assert config.augment is not None
@@ -232,7 +232,7 @@ def test_resumed_training_ends_where_it_would_have(
     augmented = {"augment": {}, "epochs": 3}
     whole, _ = train(config(data, tmp_path / "whole", **augmented))
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     from training import train as module
@@ -241,12 +241,12 @@ def test_resumed_training_ends_where_it_would_have(
 
     def killed(self: object, *a: object, **k: object) -> object:
         if self.state.epoch and self.state.epoch > 1.5:  # type: ignore[attr-defined]
-            raise Killed
+            raise KilledError
         return original(self, *a, **k)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
         patch.setattr(module._ReportTrainer, "evaluate", killed)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             train(config(data, tmp_path / "cut", **augmented))
     resumed, _ = train(config(data, tmp_path / "cut", resume=True, **augmented))
     wanted, found = (load_file(d / "model.safetensors") for d in (whole, resumed))
@@ -267,7 +267,7 @@ def test_encoder_from_the_package(tmp_path: Path) -> None:
     size = build(packaged_source(), 2, tmp_path)
     encoder = load_encoder(tmp_path)
     assert encoder.config.num_hidden_layers == 2
-    assert encoder.get_input_embeddings().weight.shape == (size, 384)
+    assert encoder.embeddings.word_embeddings.weight.shape == (size, 384)
     characters = CharacterEncoder.from_directory(tmp_path)
     assert characters.unknown not in characters.encode("啊齄％㎎①２Ⅱ中国GDP“”")
     assert characters.encode(" \n\u3000").tolist() == [characters.blank] * 3

@@ -41,7 +41,7 @@ _IGNORED = -100
 class Task(Config):
     """One source of supervision. ``share`` is its part of the batches."""
 
-    name: str
+    name: str = Field(pattern=r"^\w+$")
     kind: Literal["mlm", "words", "cluener", "columns"]
     path: str
     share: float = Field(gt=0)
@@ -61,7 +61,7 @@ class AdaptConfig(Config):
     head_learning_rate: float = 1e-3
     weight_decay: float = 0.01
     warmup: float = 0.04
-    masked: float = 0.18
+    masked: float = Field(default=0.18, gt=0, lt=1)
     longest_mask: int = 4
     bf16: bool = True
     threads: int | None = None
@@ -289,7 +289,7 @@ def _heads(config: AdaptConfig, encoder: BertModel, sources: list[_Source]) -> d
         earlier = Path(config.encoder) / "mlm_head.safetensors"
         if earlier.is_file():
             weights = {k: v.float() for k, v in load_file(earlier).items()}
-            head.load_state_dict({k.replace("dense", "d"): v for k, v in weights.items()})
+            head.load_state_dict(weights)
         heads[source.task.name] = head
     return heads
 

@@ -35,13 +35,19 @@ class Segment:
 
 
 class AugmentConfig(Config):
-    """Probabilities: ``swap_*`` for each span, the others for each window."""
+    """Probabilities: ``swap_*`` for each span, the others for each window.
+
+    ``mask_years`` counts among the windows whose figures are masked. The two that are zero are
+    there to be tried; the embedded model was trained without them.
+    """
 
     swap_organisation: float = 0.35
     swap_company: float = 0.35
     swap_number: float = 0.5
     swap_year: float = 0.3
+    swap_unit: float = 0.0
     mask_figures: float = 0.06
+    mask_years: float = 0.0
     page_noise: float = 0.08
     narrow_punctuation: float = 0.2
     wide_digits: float = 0.02
@@ -69,6 +75,8 @@ class Augmenter:
         if rng.random() < config.mask_figures:
             sign = rng.choice(("x", "X", "*", "**", "xx"))
             segments = [_masked(segment, sign) for segment in segments]
+            if config.mask_years and rng.random() < config.mask_years:
+                segments = [_masked_year(segment) for segment in segments]
         if rng.random() < config.drop_unit:
             segments = [s for s in segments if s.label != "单位"]
         if rng.random() < config.join_lines:
@@ -90,6 +98,7 @@ class Augmenter:
             "企业名": config.swap_company,
             "数值": config.swap_number,
             "年份": config.swap_year,
+            "单位": config.swap_unit,
         }.get(segment.label or "", 0.0)
         if rng.random() >= chance:
             return segment
@@ -137,6 +146,12 @@ def _other_number(text: str, rng: random.Random) -> str:
 def _masked(segment: Segment, sign: str) -> Segment:
     if segment.label == "数值" and _DIGITS.search(segment.text):
         return Segment(re.sub(r"[0-9]+", sign, segment.text), segment.label)
+    return segment
+
+
+def _masked_year(segment: Segment) -> Segment:
+    if segment.label == "年份":
+        return Segment(re.sub(r"(20)[0-9]{2}", r"\1**", segment.text), segment.label)
     return segment
 
 

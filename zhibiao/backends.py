@@ -51,6 +51,10 @@ class OnnxBackend:
             )
         except Exception as error:  # ONNX Runtime's errors share no public base class
             raise ModelError(f"{path}: ONNX Runtime cannot load it ({error})") from error
+        inputs = {node.name for node in self._session.get_inputs()}
+        outputs = {node.name for node in self._session.get_outputs()}
+        if inputs != {"input_ids", "attention_mask"} or "logits" not in outputs:
+            raise ModelError(f"{path}: other inputs or outputs; export it with training.export")
 
     def __call__(self, input_ids: Ids, attention_mask: Ids) -> Floats:
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
@@ -87,9 +91,9 @@ class TorchBackend:
             model = AutoModelForTokenClassification.from_pretrained(
                 directory, dtype=torch.float32, local_files_only=True
             )
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ModelError(f"{directory}: weights cannot be loaded ({error})") from error
-        return cls(model, device)
+            return cls(model, device)
+        except Exception as error:  # safetensors, torch and transformers share no base class
+            raise ModelError(f"{directory}: cannot be loaded on {device} ({error})") from error
 
     def __call__(self, input_ids: Ids, attention_mask: Ids) -> Floats:
         torch = self._torch

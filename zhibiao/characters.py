@@ -60,6 +60,8 @@ class CharacterEncoder:
             raise ModelError(f"{path}: missing; a model directory needs a fast tokenizer's file")
         try:
             return cls(Tokenizer.from_file(str(path)))
+        except ModelError:
+            raise
         except Exception as error:  # the tokenizers library raises bare Exception
             raise ModelError(f"{path}: not a tokenizer ({error})") from error
 

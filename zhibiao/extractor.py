@@ -23,6 +23,7 @@ __all__ = ["Extractor"]
 Floats = npt.NDArray[np.float32]
 
 _GROUP_CHARACTERS = 32_768  # how much text is in flight at once in extract_many
+_SECTION_CHARACTERS = 262_144  # longer texts are decoded in parts
 _BATCH_TOKENS = 2_048  # padded tokens of one call of the network; fits the processor's caches
 _PAD_TO = 8
 
@@ -60,8 +61,9 @@ class Extractor:
     ) -> Extractor:
         """Open a model directory, or the embedded model when no path is given.
 
-        ``backend`` is ``"onnx"`` or ``"torch"``; ``device`` is for the torch backend (``"cpu"``, ``"cuda"``, ...). ``threads`` is how many
-        windows batches run side by side; by default the cores this process may use.
+        ``backend`` is ``"onnx"`` or ``"torch"``. ``device`` (``"cpu"``, ``"cuda"``, ...) is for
+        torch alone; ``threads`` for ONNX alone: how many batches run side by side, by default
+        as many as this process may use cores.
 
         Raises:
             ModelError: the directory is missing, incomplete, broken or of another label set.
@@ -69,7 +71,7 @@ class Extractor:
         """
         if backend not in ("onnx", "torch"):
             raise ValueError(f"backend {backend!r}: use 'onnx' or 'torch'")
-        settings = ModelDirectory.open(path or EMBEDDED_MODEL)
+        settings = ModelDirectory.open(EMBEDDED_MODEL if path is None else path)
         characters = CharacterEncoder.from_directory(settings.path)
         if backend == "torch":
             return cls(TorchBackend.from_directory(settings.path, device), characters, settings, 1)
@@ -93,11 +95,14 @@ class Extractor:
         group: list[str] = []
         size = 0
         for text in texts:
-            group.append(text)
-            size += len(text)
+            if len(text) <= _SECTION_CHARACTERS:
+                group.append(text)
+            size += len(text) + 1  # an empty text counts too, or a stream of them would wait
             if size >= _GROUP_CHARACTERS:
                 yield from self._extract_group(group)
                 group, size = [], 0
+            if len(text) > _SECTION_CHARACTERS:
+                yield self._extract_long(text)
         yield from self._extract_group(group)
 
     def log_probabilities(self, texts: list[str]) -> list[Floats]:
@@ -109,7 +114,7 @@ class Extractor:
             for number, text in enumerate(texts)
             for window in split_windows(text, self.settings.window, self.settings.overlap)
         ]
-        batches = _batches(windows, self._threads)
+        batches = self._batches(windows)
         for batch, logits in zip(batches, self._run(batches, ids), strict=True):
             for (number, window), rows in zip(batch, logits, strict=True):
                 # Row 0 is the start token, so character c of the window is row c + 1.
@@ -125,6 +130,17 @@ class Extractor:
             least = self.settings.thresholds
             yield [span for span in spans if span.score >= least.get(span.label, 0.0)]
 
+    def _extract_long(self, text: str) -> list[Span]:
+        """Spans of a very long text, section by section, so that scores need bounded memory.
+
+        Sections end at sentence ends, which no span crosses.
+        """
+        found: list[Span] = []
+        for section in split_windows(text, _SECTION_CHARACTERS, 0):
+            (spans,) = self._extract_group([text[section.start : section.end]])
+            found.extend(span.shifted(section.start) for span in spans)
+        return found
+
     def _run(
         self, batches: list[list[tuple[int, Window]]], ids: list[npt.NDArray[np.int32]]
     ) -> Iterator[Floats]:
@@ -135,11 +151,27 @@ class Extractor:
             return map(run, batches)
         return self._pool.map(run, batches)
 
+    def _batches(self, windows: list[tuple[int, Window]]) -> list[list[tuple[int, Window]]]:
+        """Windows of like lengths together, so many that every thread has work."""
+        ordered = sorted(windows, key=lambda item: item[1].end - item[1].start, reverse=True)
+        share = -(-len(ordered) // self._threads)
+        batches: list[list[tuple[int, Window]]] = []
+        while ordered:
+            width = self._padded(ordered[0][1].end - ordered[0][1].start)
+            count = max(1, min(share, _BATCH_TOKENS // width))
+            batches.append(ordered[:count])
+            ordered = ordered[count:]
+        return batches
+
+    def _padded(self, length: int) -> int:
+        tokens = length + 2
+        return min(tokens + -tokens % _PAD_TO, self.settings.positions)
+
     def _pad(
         self, batch: list[tuple[int, Window]], ids: list[npt.NDArray[np.int32]]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         encoder = self._characters
-        longest = _padded(max(window.end - window.start for _, window in batch))
+        longest = self._padded(max(window.end - window.start for _, window in batch))
         inputs = np.full((len(batch), longest), encoder.padding, dtype=np.int64)
         for row, (number, window) in enumerate(batch):
             length = window.end - window.start
@@ -150,24 +182,7 @@ class Extractor:
 
 
 def _cores() -> int:
-    """The cores this process may use; a container's share is smaller than the machine."""
+    """The cores this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _padded(length: int) -> int:
-    return length + 2 + -(length + 2) % _PAD_TO
-
-
-def _batches(windows: list[tuple[int, Window]], threads: int) -> list[list[tuple[int, Window]]]:
-    """Windows of like lengths together, so many that every thread has work."""
-    ordered = sorted(windows, key=lambda item: item[1].end - item[1].start, reverse=True)
-    share = -(-len(ordered) // threads) if ordered else 1
-    batches: list[list[tuple[int, Window]]] = []
-    while ordered:
-        width = _padded(ordered[0][1].end - ordered[0][1].start)
-        count = max(1, min(share, _BATCH_TOKENS // width))
-        batches.append(ordered[:count])
-        ordered = ordered[count:]
-    return batches

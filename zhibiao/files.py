@@ -13,6 +13,10 @@ from zhibiao.errors import OutputError
 
 __all__ = ["replacing"]
 
+# Reading the mask sets it for a moment, for all threads: so once, at import.
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
 
 @contextmanager
 def replacing(
@@ -36,9 +40,7 @@ def replacing(
         with open(handle, "w", encoding=encoding, newline=newline) as stream:
             yield stream
         # mkstemp makes private files; give the result the rights any new file would have.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
+        os.chmod(name, 0o666 & ~_UMASK)
         os.replace(name, target)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,8 @@ _SETTINGS = "zhibiao.json"
 class ModelDirectory:
     """A Hugging Face model directory with ``zhibiao.json`` beside it.
 
-    ``window`` and ``overlap`` are in characters. ``temperature`` divides the logits.
+    ``window`` and ``overlap`` are in characters; ``positions`` is how many tokens fit the model.
+    ``temperature`` divides the logits.
     ``thresholds`` maps labels to the least score a span must have. ``transitions`` has shape
     (13 from, 13 to), or is None where the model has none.
     """
@@ -38,6 +39,7 @@ class ModelDirectory:
     version: str = "0"
     window: int = 254
     overlap: int = 32
+    positions: int = 512
     temperature: float = 1.0
     thresholds: dict[str, float] = field(default_factory=dict)
     transitions: npt.NDArray[np.float32] | None = None
@@ -61,23 +63,35 @@ class ModelDirectory:
                 f"not the {len(TAGS)} IOB2 tags of {'、'.join(LABELS)}; use a model for them"
             )
         settings = _read_json(path / _SETTINGS) if (path / _SETTINGS).is_file() else {}
+        try:
+            return cls._checked(path, config, settings)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ModelError(f"{path / _SETTINGS}: {error}") from error
+
+    @classmethod
+    def _checked(cls, path: Path, config: dict[str, Any], settings: dict[str, Any]) -> Self:
         room = int(config.get("max_position_embeddings", 512)) - 2
         window = int(settings.get("window", min(cls.window, room)))
         overlap = int(settings.get("overlap", min(cls.overlap, window // 2)))
         if not 0 < window <= room or not 0 <= overlap <= window // 2:
-            raise ModelError(f"{path / _SETTINGS}: window {window} or overlap {overlap} do not fit")
+            raise ValueError(f"window {window} or overlap {overlap} do not fit {room} positions")
         raw = settings.get("transitions")
         transitions = None if raw is None else np.asarray(raw, dtype=np.float32)
         if transitions is not None and transitions.shape != (len(TAGS), len(TAGS)):
-            raise ModelError(f"{path / _SETTINGS}: transitions must be {len(TAGS)} x {len(TAGS)}")
+            raise ValueError(f"transitions must be {len(TAGS)} x {len(TAGS)}")
+        thresholds = {str(k): float(v) for k, v in settings.get("thresholds", {}).items()}
+        temperature = float(settings.get("temperature", cls.temperature))
+        if temperature <= 0 or not set(thresholds) <= set(LABELS):
+            raise ValueError("temperature must be above 0, thresholds only for known labels")
         return cls(
             path=path,
             name=str(settings.get("name") or path.name),
             version=str(settings.get("version", cls.version)),
             window=window,
             overlap=overlap,
-            temperature=float(settings.get("temperature", cls.temperature)),
-            thresholds={str(k): float(v) for k, v in settings.get("thresholds", {}).items()},
+            positions=room + 2,
+            temperature=temperature,
+            thresholds=thresholds,
             transitions=transitions,
         )
 

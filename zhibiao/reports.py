@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 from zhibiao.errors import FormatError
 from zhibiao.files import replacing
 from zhibiao.spans import Span, check_spans
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 __all__ = ["Report", "read_jsonl", "write_jsonl"]
 
@@ -31,6 +34,10 @@ class Report:
     def __post_init__(self) -> None:
         if not self.id:
             raise FormatError("a report needs an id that is not empty")
+        if _SURROGATE.search(self.text):
+            raise FormatError(
+                f"report {self.id}: half a surrogate pair in the text; repair the file"
+            )
         object.__setattr__(self, "spans", check_spans(self.text, self.spans, f"report {self.id}"))
 
     @classmethod
@@ -43,6 +50,11 @@ class Report:
                 raise FormatError(f"{where}: {key!r} is missing or is not a string")
         if not data["id"]:
             raise FormatError(f"{where}: 'id' is empty")
+        unknown = set(data) - {"id", "text", "spans", "meta"}
+        if unknown:
+            raise FormatError(
+                f"{where}: unknown key {min(unknown)!r}; known: id, text, spans, meta"
+            )
         meta = data.get("meta", {})
         if not isinstance(meta, dict):
             raise FormatError(f"{where}: 'meta' must be an object")
@@ -81,24 +93,25 @@ def read_jsonl(path: str | Path) -> Iterator[Report]:
             spans out of bounds or order, overlaps, unknown labels, blank edges, an id twice.
     """
     seen: dict[str, int] = {}
-    with open(path, encoding="utf-8-sig", newline="\n") as stream:
-        for number, line in enumerate(_lines(stream, path), start=1):
-            if not line.strip():
-                continue
-            where = f"{path}:{number}"
-            report = Report.from_dict(_decode(line, where), where)
-            if report.id in seen:
-                first = seen[report.id]
-                raise FormatError(f"{where}: id {report.id!r} already used in line {first}")
-            seen[report.id] = number
-            yield report
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        report = Report.from_dict(_decode(line, where), where)
+        if report.id in seen:
+            raise FormatError(f"{where}: id {report.id!r} already used in line {seen[report.id]}")
+        seen[report.id] = number
+        yield report
 
 
-def _lines(stream: Iterable[str], path: str | Path) -> Iterator[str]:
+def _lines(path: str | Path) -> Iterator[str]:
     try:
-        yield from stream
+        with open(path, encoding="utf-8-sig", newline="\n") as stream:
+            yield from stream
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: not UTF-8 ({error.reason}); convert the file first") from error
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be opened ({error.strerror})") from error
 
 
 def _decode(line: str, where: str) -> Any:

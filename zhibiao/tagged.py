@@ -40,7 +40,8 @@ def parse_tagged(tagged: str, where: str = "tagged text") -> tuple[str, tuple[Sp
     pieces: list[str] = []
     spans: list[Span] = []
     length = position = 0
-    opened: tuple[str, int, int] | None = None  # label, start in text, offset in tagged
+    # Label, start in the text, offset in the tagged text, number of the first piece.
+    opened: tuple[str, int, int, int] | None = None
 
     def fail(offset: int, problem: str) -> FormatError:
         return FormatError(f"{where}:{tagged.count(chr(10), 0, offset) + 1}: {problem}")
@@ -62,10 +63,14 @@ def parse_tagged(tagged: str, where: str = "tagged text") -> tuple[str, tuple[Sp
             if label not in LABELS:
                 shown = "no label" if label is None else f"unknown label {label!r}"
                 raise fail(match.start(), f"{shown} after ⟦; write ⟦标签|原文⟧ with {LABELS}")
-            opened = (label, length, match.start())
+            opened = (label, length, match.start(), len(pieces))
         else:
             if not opened:
                 raise fail(match.start(), r"⟧ without ⟦; write \⟧ for the character itself")
+            if "".join(pieces[opened[3] :]).strip() != "".join(pieces[opened[3] :]) or (
+                length == opened[1]
+            ):
+                raise fail(opened[2], "an empty span, or white space at its edge")
             spans.append(Span(opened[1], length, opened[0]))
             opened = None
     if opened:
@@ -130,11 +135,14 @@ def write_tagged(path: str | Path, report: Report) -> None:
     Raises:
         FormatError: a meta key or value that the header cannot hold.
     """
-    lines = [f"id: {report.id}"]
-    for key, value in report.meta.items():
-        if not isinstance(value, str) or "\n" in value or value != value.strip() or ":" in key:
-            raise FormatError(f"report {report.id}: meta {key!r} does not fit a one-line header")
+    lines = []
+    for key, value in {"id": report.id, **report.meta}.items():
+        fits = isinstance(value, str) and value == value.strip() and key == key.strip()
+        if not fits or "\n" in value or ":" in key or (key == "id" and "id" in report.meta):
+            raise FormatError(f"report {report.id!r}: {key!r} does not fit a one-line header")
         lines.append(f"{key}: {value}")
+    if "\r" in report.text:
+        raise FormatError(f"report {report.id!r}: the text holds carriage returns")
     body = format_tagged(report.text, report.spans)
     with replacing(path) as stream:
         stream.write("---\n" + "\n".join(lines) + "\n---\n" + body + "\n")
