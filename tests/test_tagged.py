@@ -115,7 +115,7 @@ def test_jsonl_round_trip(tmp_path: Path) -> None:
     [
         ("{", ":2: broken JSON at column"),
         ("[]", ":2: expected a JSON object"),
-        ('{"id": "b", "text": "x", "span": []}', ":2: unknown key 'span'"),
+        ('{"id": "b", "text": "x", "span": []}', ":2: unknown key 'span'; did you mean 'spans'?"),
         ('{"id": "b", "text": "\\ud83d"}', "half a surrogate pair"),
         ('{"id": "b"}', ":2: 'text' is missing"),
         ('{"id": "", "text": "x"}', ":2: 'id' is empty"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +14,7 @@ from zhibiao.errors import FormatError
 from zhibiao.files import replacing
 from zhibiao.spans import Span, check_spans
 
+_KEYS = frozenset(("id", "text", "spans", "meta"))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 __all__ = ["Report", "read_jsonl", "write_jsonl"]
@@ -34,10 +36,7 @@ class Report:
     def __post_init__(self) -> None:
         if not self.id:
             raise FormatError("a report needs an id that is not empty")
-        if _SURROGATE.search(self.text):
-            raise FormatError(
-                f"report {self.id}: half a surrogate pair in the text; repair the file"
-            )
+        _check_text(self.text, f"report {self.id}")
         object.__setattr__(self, "spans", check_spans(self.text, self.spans, f"report {self.id}"))
 
     @classmethod
@@ -50,11 +49,11 @@ class Report:
                 raise FormatError(f"{where}: {key!r} is missing or is not a string")
         if not data["id"]:
             raise FormatError(f"{where}: 'id' is empty")
-        unknown = set(data) - {"id", "text", "spans", "meta"}
-        if unknown:
-            raise FormatError(
-                f"{where}: unknown key {min(unknown)!r}; known: id, text, spans, meta"
-            )
+        _check_text(data["text"], where)
+        for key in data.keys() - _KEYS:
+            # Other keys are other programs' business, but a misspelt one would lose all spans.
+            if near := difflib.get_close_matches(str(key), _KEYS, n=1, cutoff=0.8):
+                raise FormatError(f"{where}: unknown key {key!r}; did you mean {near[0]!r}?")
         meta = data.get("meta", {})
         if not isinstance(meta, dict):
             raise FormatError(f"{where}: 'meta' must be an object")
@@ -73,6 +72,12 @@ class Report:
             "spans": [{"start": s.start, "end": s.end, "label": s.label} for s in self.spans],
             "meta": dict(self.meta),
         }
+
+
+def _check_text(text: str, where: str) -> None:
+    # No encoding can write it, and offsets after it would differ from other programs'.
+    if _SURROGATE.search(text):
+        raise FormatError(f"{where}: half a surrogate pair in the text; repair the file")
 
 
 def _span(item: Any, where: str) -> Span:
