@@ -101,7 +101,7 @@ def test_a_million_characters_in_bounded_memory(tiny_model: Path) -> None:
 def test_long_texts_are_joined_at_the_right_offsets(tiny: Extractor) -> None:
     eight = int(tiny._characters.encode("8")[0])
 
-    def eights(input_ids: np.ndarray, _: np.ndarray) -> np.ndarray:
+    def eights(input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
         """A network that calls every 8 a value and nothing else."""
         logits = np.zeros((*input_ids.shape, 13), dtype=np.float32)
         logits[..., 0] = 9.0

@@ -14,10 +14,10 @@ from zhibiao.errors import FormatError
 from zhibiao.files import replacing
 from zhibiao.spans import Span, check_spans
 
+__all__ = ["Report", "read_jsonl", "write_jsonl"]
+
 _KEYS = frozenset(("id", "text", "spans", "meta"))
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-__all__ = ["Report", "read_jsonl", "write_jsonl"]
 
 
 @dataclass(frozen=True, slots=True)
