@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,8 +17,20 @@ sys.path.insert(0, str(ROOT))
 
 from zhibiao.files import replacing  # noqa: E402
 
-PROGRAMS = ("inference.predict",)
-"""Modules with a ``build_parser()``, in the order of the page."""
+PROGRAMS = (
+    "inference.predict",
+    "annotation.agreement",
+    "training.encoder",
+    "training.teacher",
+    "training.adapt",
+    "training.train",
+    "training.export",
+    "training.evaluate_model",
+    "training.splits",
+    "scripts/check_corpus.py",
+    "scripts/benchmark.py",
+)
+"""Modules and scripts, in the order of the page."""
 
 TARGET = ROOT / "docs" / "cli.md"
 
@@ -30,15 +42,28 @@ _INTRODUCTION = """\
 
 
 def reference() -> str:
-    """The whole page as Markdown."""
-    # argparse breaks lines at the width of the terminal and may colour them.
-    os.environ.update(COLUMNS="100", NO_COLOR="1")
+    """The whole page as Markdown.
+
+    Raises:
+        CalledProcessError: a program does not answer --help.
+    """
     return "\n".join([_INTRODUCTION, *(_section(name) for name in PROGRAMS)])
 
 
 def _section(name: str) -> str:
-    parser: argparse.ArgumentParser = import_module(name).build_parser()
-    return f"## {name}\n\n```text\n$ {parser.prog} --help\n{parser.format_help()}```\n"
+    program = [name] if name.endswith(".py") else ["-m", name]
+    # argparse breaks lines at the width of the terminal and may colour them.
+    environment = os.environ | {"COLUMNS": "100", "NO_COLOR": "1"}
+    done = subprocess.run(
+        [sys.executable, *program, "--help"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shown = " ".join(["python", *program, "--help"])
+    return f"## {name}\n\n```text\n$ {shown}\n{done.stdout}```\n"
 
 
 def main(argv: list[str] | None = None) -> int:
