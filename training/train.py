@@ -212,7 +212,7 @@ def train(config: TrainConfig) -> tuple[Path, Scores]:
         logging_nan_inf_filter=False,
     )
     backend = TorchBackend(model, "cuda" if cuda else "cpu")
-    extractor = Extractor(backend, characters, settings, threads=1)
+    extractor = Extractor(backend, characters, settings, threads=1, gpu=cuda)
     trainer = _ReportTrainer(
         config=config,
         extractor=extractor,
