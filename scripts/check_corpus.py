@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from training.splits import read_splits  # noqa: E402
 from zhibiao.errors import FormatError  # noqa: E402
 from zhibiao.reports import Report  # noqa: E402
 from zhibiao.spans import LABELS, Span  # noqa: E402
@@ -160,9 +161,7 @@ def main() -> int:
         genres[report.meta["genre"]] += 1
         labels.update(span.label for span in report.spans)
     if args.statistics:
-        listing = (ROOT / "data" / "splits.txt").read_text(encoding="utf-8").splitlines()
-        pairs = (line.split() for line in listing if line and not line.startswith("#"))
-        print(statistics(reports, {report_id: split for split, report_id in pairs}), end="")
+        print(statistics(reports, read_splits(ROOT / "data")), end="")
         return 1 if errors else 0
     print(
         f"{len(files)} reports, {characters} characters, {labels.total()} spans, "

@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import Dataset
 
 from training.augment import Augmenter
+from training.splits import LISTING, read_splits
 from zhibiao.characters import CharacterEncoder
 from zhibiao.errors import FormatError
 from zhibiao.reports import Report, read_jsonl
@@ -35,17 +36,8 @@ def read_split(corpus: str | Path, split: str) -> list[Report]:
         FormatError: the split list is missing or names a report twice or one that is not there.
     """
     corpus = Path(corpus)
-    listing = corpus / "splits.txt"
-    if not listing.is_file():
-        raise FormatError(f"{listing}: missing; it lists the split of every report")
-    chosen: dict[str, str] = {}
-    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        parts = line.split()
-        if len(parts) != 2 or parts[1] in chosen:
-            raise FormatError(f"{listing}:{number}: expected 'split report-id', each report once")
-        chosen[parts[1]] = parts[0]
+    listing = corpus / LISTING
+    chosen = read_splits(corpus)
     ids = [report_id for report_id, name in chosen.items() if name == split]
     if not ids:
         raise FormatError(f"{listing}: no report in split {split!r}")

@@ -13,12 +13,35 @@ import hashlib
 from collections import Counter
 from pathlib import Path
 
+from zhibiao.errors import FormatError
 from zhibiao.files import replacing
 from zhibiao.tagged import read_tagged
 
-__all__ = ["assign_splits"]
+__all__ = ["LISTING", "assign_splits", "read_splits"]
+
+LISTING = "splits.txt"
 
 _HEAD = "# The fixed split of every report: written by python -m training.splits data\n"
+
+
+def read_splits(corpus: Path) -> dict[str, str]:
+    """The fixed split of every report of a corpus folder, by id.
+
+    Raises:
+        FormatError: the list is missing, has a broken line or names a report twice.
+    """
+    listing = corpus / LISTING
+    if not listing.is_file():
+        raise FormatError(f"{listing}: missing; it lists the split of every report")
+    chosen: dict[str, str] = {}
+    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        parts = line.split()
+        if len(parts) != 2 or parts[1] in chosen:
+            raise FormatError(f"{listing}:{number}: expected 'split report-id', each report once")
+        chosen[parts[1]] = parts[0]
+    return chosen
 
 
 def assign_splits(
@@ -65,13 +88,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--validation", type=float, default=0.1)
     parser.add_argument("--test", type=float, default=0.1)
     options = parser.parse_args(argv)
-    listing = options.corpus / "splits.txt"
-    known: dict[str, str] = {}
-    if listing.is_file():
-        for line in listing.read_text(encoding="utf-8").splitlines():
-            if line and not line.startswith("#"):
-                split, report_id = line.split()
-                known[report_id] = split
+    listing = options.corpus / LISTING
+    known = read_splits(options.corpus) if listing.is_file() else {}
     genres = {}
     for path in sorted((options.corpus / "reports").glob("*.txt")):
         report = read_tagged(path)
