@@ -21,12 +21,12 @@ from typing import Any, Literal, Protocol
 from rich.console import Console
 from rich.table import Table
 
-from inference.inputs import Input, read_inputs
-from inference.journal import Journal, one_line
 from inference.prediction import Prediction, Run
-from inference.sources import KNOWN_SUFFIXES, find_sources
 from inference.writers import FORMATS
 from zhibiao.errors import OutputError, ReadError, ZhibiaoError
+from zhibiao.inputs import Input, read_inputs
+from zhibiao.journal import Journal, one_line
+from zhibiao.sources import KNOWN_SUFFIXES, find_sources
 from zhibiao.spans import LABELS, Span, spans_by_label
 
 __all__ = ["Options", "SpanExtractor", "Summary", "build_parser", "main", "parse_arguments", "run"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from inference.inputs import Input
+from zhibiao.inputs import Input
 from zhibiao.readers import Place
 from zhibiao.spans import Span
 

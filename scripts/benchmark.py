@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from training.dataset import read_reports  # noqa: E402
+from zhibiao.corpus import read_reports  # noqa: E402
 from zhibiao.model_directory import EMBEDDED_MODEL  # noqa: E402
 from zhibiao.reports import Report, write_jsonl  # noqa: E402
 

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from training.splits import read_splits  # noqa: E402
+from zhibiao.corpus import read_splits  # noqa: E402
 from zhibiao.errors import FormatError  # noqa: E402
 from zhibiao.reports import Report  # noqa: E402
 from zhibiao.spans import LABELS, Span  # noqa: E402

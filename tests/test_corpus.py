@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from annotation.agreement import agreement, disagreements, read_pairs
-from training.dataset import lost_spans, read_split
+from training.dataset import lost_spans
 from zhibiao import FormatError, Report, Span, read_jsonl, read_tagged, write_tagged
+from zhibiao.corpus import read_split
 
 SPLITS = ("train", "validation", "test")
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,7 +102,9 @@ def test_a_million_characters_in_bounded_memory(tiny_model: Path) -> None:
 def test_long_texts_are_joined_at_the_right_offsets(tiny: Extractor) -> None:
     eight = int(tiny._characters.encode("8")[0])
 
-    def eights(input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
+    def eights(
+        input_ids: np.ndarray[Any, Any], attention_mask: np.ndarray[Any, Any]
+    ) -> np.ndarray[Any, Any]:
         """A network that calls every 8 a value and nothing else."""
         logits = np.zeros((*input_ids.shape, 13), dtype=np.float32)
         logits[..., 0] = 9.0

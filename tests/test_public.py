@@ -138,8 +138,8 @@ def test_embedded_weights_are_those_of_the_graph(embedded: Extractor) -> None:
 
 def test_scores_on_the_dev_reports(root: Path, embedded: Extractor) -> None:
     """The floor of what was promised; the reports are not part of the project."""
-    from training.dataset import read_reports
     from training.evaluate_model import evaluate
+    from zhibiao.corpus import read_reports
 
     shared = root.parent / "shared" / "dev" / "reports.jsonl"
     source = str(shared) if shared.is_file() else f"{root / 'data'}:test"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,9 +18,9 @@ WEIGHTS = RNG.normal(size=(64, 48)).astype(np.float32)
 TABLE = RNG.normal(size=(2000, 64)).astype(np.float32)
 
 
-def run(path: Path, name: str, values: np.ndarray) -> np.ndarray:
+def run(path: Path, name: str, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    result: np.ndarray = session.run(["y"], {name: values})[0]
+    result: np.ndarray[Any, Any] = session.run(["y"], {name: values})[0]
     return result
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -93,7 +95,7 @@ def test_window_arguments() -> None:
         split_windows("甲", 10, 6)
 
 
-def brute_force(scores: np.ndarray) -> float:
+def brute_force(scores: np.ndarray[Any, Any]) -> float:
     best = {tag: scores[0, tag] for tag in range(13) if not TAGS[tag].startswith("I-")}
     for row in scores[1:]:
         step: dict[int, float] = {}

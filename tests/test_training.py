@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from training.adapt import AdaptConfig, Task, adapt
 from training.augment import AugmentConfig, Augmenter
 from training.config import load_config
-from training.dataset import WindowDataset, lost_spans, read_reports, read_split
+from training.dataset import WindowDataset, lost_spans
 from training.encoder import build, cosine_to_package, packaged_source
 from training.evaluate_model import evaluate
 from training.export import Gate, export
@@ -23,6 +23,7 @@ from training.train import TrainConfig, train
 from training.weights import load_encoder, tiny_encoder
 from zhibiao import Extractor, FormatError, ModelError, Report, Span, parse_tagged, write_jsonl
 from zhibiao.characters import CharacterEncoder
+from zhibiao.corpus import read_reports, read_split
 from zhibiao.tagging import TAGS
 
 TAGGED = (

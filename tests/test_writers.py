@@ -13,13 +13,13 @@ from urllib.parse import unquote
 
 import pytest
 
-from inference.inputs import Input
 from inference.prediction import Prediction, Run
 from inference.writers import FORMATS
 from inference.writers.page import check_pages
 from inference.writers.table import COLUMNS, neutralised, sentence_around
 from tests.fakes import RegexExtractor
 from zhibiao.errors import OutputError
+from zhibiao.inputs import Input
 from zhibiao.readers import Document, Place, read_bytes
 from zhibiao.spans import LABELS, Span
 

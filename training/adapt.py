@@ -71,7 +71,9 @@ class AdaptConfig(Config):
     device: str = "cpu"
 
 
-Example = tuple[np.ndarray, np.ndarray]  # ids and tags of one window, both (length,)
+Example = tuple[
+    np.ndarray[Any, Any], np.ndarray[Any, Any]
+]  # ids and tags of one window, both (length,)
 
 
 class MaskedHead(nn.Module):
@@ -202,7 +204,9 @@ class _Source:
         total = sum(len(ids) for ids, _ in group)
         return torch.from_numpy(inputs), torch.from_numpy(targets), total
 
-    def _mask(self, ids: np.ndarray, inputs: np.ndarray, targets: np.ndarray) -> None:
+    def _mask(
+        self, ids: np.ndarray[Any, Any], inputs: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]
+    ) -> None:
         """Hide spans of characters in place: 80% masked, 10% another character, 10% left."""
         inputs[:] = ids
         chosen = np.zeros(len(ids), dtype=bool)

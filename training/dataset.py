@@ -1,11 +1,10 @@
-"""Reports as training windows, and the fixed split of the corpus."""
+"""Reports as training windows."""
 
 from __future__ import annotations
 
 import hashlib
 import random
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,48 +12,15 @@ import torch
 from torch.utils.data import Dataset
 
 from training.augment import Augmenter
-from training.splits import LISTING, read_splits
 from zhibiao.characters import CharacterEncoder
-from zhibiao.errors import FormatError
-from zhibiao.reports import Report, read_jsonl
+from zhibiao.reports import Report
 from zhibiao.spans import Span
-from zhibiao.tagged import read_tagged
 from zhibiao.tagging import spans_to_tags, tags_to_spans
 from zhibiao.windows import split_windows
 
-__all__ = ["WindowDataset", "collate", "data_hash", "lost_spans", "read_reports", "read_split"]
+__all__ = ["WindowDataset", "collate", "data_hash", "lost_spans"]
 
 IGNORED = -100
-
-
-def read_split(corpus: str | Path, split: str) -> list[Report]:
-    """The reports of one split of a tagged corpus folder.
-
-    The folder holds ``reports/*.txt`` and ``splits.txt`` with lines ``split report-id``.
-
-    Raises:
-        FormatError: the split list is missing or names a report twice or one that is not there.
-    """
-    corpus = Path(corpus)
-    listing = corpus / LISTING
-    chosen = read_splits(corpus)
-    ids = [report_id for report_id, name in chosen.items() if name == split]
-    if not ids:
-        raise FormatError(f"{listing}: no report in split {split!r}")
-    missing = [i for i in ids if not (corpus / "reports" / f"{i}.txt").is_file()]
-    if missing:
-        raise FormatError(f"{listing}: no file reports/{missing[0]}.txt for {missing[0]}")
-    return [read_tagged(corpus / "reports" / f"{i}.txt") for i in ids]
-
-
-def read_reports(source: str) -> list[Report]:
-    """Reports of ``FILE.jsonl``, or of ``CORPUS:SPLIT`` such as ``data:train``."""
-    if source.endswith(".jsonl"):
-        return list(read_jsonl(source))
-    corpus, colon, split = source.rpartition(":")
-    if not colon:
-        raise FormatError(f"data source {source!r}: write FILE.jsonl or CORPUS:SPLIT")
-    return read_split(corpus, split)
 
 
 def data_hash(reports: Iterable[Report]) -> str:

@@ -16,7 +16,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from training.dataset import lost_spans, read_reports
+from training.dataset import lost_spans
+from zhibiao.corpus import read_reports
 from zhibiao.errors import ZhibiaoError
 from zhibiao.extractor import Extractor
 from zhibiao.metrics import Scores, score_reports, seqeval_f1

@@ -25,8 +25,8 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForTokenClassification
 
-from training.dataset import read_reports
 from training.quantise import quantise
+from zhibiao.corpus import read_reports
 from zhibiao.errors import ModelError, ZhibiaoError
 from zhibiao.extractor import Extractor
 from zhibiao.metrics import score_reports

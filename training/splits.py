@@ -13,35 +13,13 @@ import hashlib
 from collections import Counter
 from pathlib import Path
 
-from zhibiao.errors import FormatError
+from zhibiao.corpus import LISTING, read_splits
 from zhibiao.files import replacing
 from zhibiao.tagged import read_tagged
 
-__all__ = ["LISTING", "assign_splits", "read_splits"]
-
-LISTING = "splits.txt"
+__all__ = ["assign_splits"]
 
 _HEAD = "# The fixed split of every report: written by python -m training.splits data\n"
-
-
-def read_splits(corpus: Path) -> dict[str, str]:
-    """The fixed split of every report of a corpus folder, by id.
-
-    Raises:
-        FormatError: the list is missing, has a broken line or names a report twice.
-    """
-    listing = corpus / LISTING
-    if not listing.is_file():
-        raise FormatError(f"{listing}: missing; it lists the split of every report")
-    chosen: dict[str, str] = {}
-    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        parts = line.split()
-        if len(parts) != 2 or parts[1] in chosen:
-            raise FormatError(f"{listing}:{number}: expected 'split report-id', each report once")
-        chosen[parts[1]] = parts[0]
-    return chosen
 
 
 def assign_splits(

@@ -33,11 +33,12 @@ from transformers import (
 
 from training.augment import AugmentConfig, Augmenter
 from training.config import Config, load_config
-from training.dataset import WindowDataset, collate, data_hash, lost_spans, read_reports
+from training.dataset import WindowDataset, collate, data_hash, lost_spans
 from training.evaluate_model import score_extractor
 from training.weights import TOKENIZER_FILES, save_weights, tiny_encoder
 from zhibiao.backends import TorchBackend
 from zhibiao.characters import CharacterEncoder
+from zhibiao.corpus import read_reports
 from zhibiao.errors import FormatError, ZhibiaoError
 from zhibiao.extractor import Extractor
 from zhibiao.metrics import Scores

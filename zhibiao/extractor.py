@@ -114,7 +114,7 @@ class Extractor:
 
     def log_probabilities(self, texts: list[str]) -> list[Floats]:
         """Log-probabilities of the tags of every character, one (len(text), 13) array a text."""
-        found = [np.zeros((len(text), len(TAGS)), dtype=np.float32) for text in texts]
+        found: list[Floats] = [np.zeros((len(text), len(TAGS)), dtype=np.float32) for text in texts]
         ids = [self._characters.encode(text) for text in texts]
         windows = [
             (number, window)

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference.journal import Journal
-from inference.sources import Source
 from zhibiao.errors import FormatError, ZhibiaoError
+from zhibiao.journal import Journal
 from zhibiao.readers import Document, read_bytes, read_document
 from zhibiao.reports import Report
+from zhibiao.sources import Source
 
 __all__ = ["Input", "read_inputs"]
 
