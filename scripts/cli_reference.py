@@ -15,11 +15,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from annotation.__main__ import COMMANDS  # noqa: E402
 from zhibiao.files import replacing  # noqa: E402
 
 PROGRAMS = (
     "inference.predict",
-    "annotation.agreement",
+    "scripts/label_studio",
+    *(f"annotation {command}" for command in COMMANDS),
     "training.encoder",
     "training.teacher",
     "training.adapt",
@@ -30,7 +32,7 @@ PROGRAMS = (
     "scripts/check_corpus.py",
     "scripts/benchmark.py",
 )
-"""Modules and scripts, in the order of the page."""
+"""Modules with their commands, and scripts, in the order of the page."""
 
 TARGET = ROOT / "docs" / "cli.md"
 
@@ -51,7 +53,7 @@ def reference() -> str:
 
 
 def _section(name: str) -> str:
-    program = [name] if name.endswith(".py") else ["-m", name]
+    program = [name] if name.startswith("scripts/") else ["-m", *name.split()]
     # argparse breaks lines at the width of the terminal and may colour them.
     environment = os.environ | {"COLUMNS": "100", "NO_COLOR": "1"}
     done = subprocess.run(

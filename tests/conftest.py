@@ -10,8 +10,11 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+from tests.label_studio_fixture import label_studio, own_label_studio
 from zhibiao import Extractor
 from zhibiao.tagging import TAGS
+
+__all__ = ["label_studio", "own_label_studio"]
 
 ROOT = Path(__file__).resolve().parent.parent
 

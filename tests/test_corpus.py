@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from annotation.agreement import agreement, disagreements, read_pairs
+from annotation.agreement import agreement
+from annotation.disagreement import Version, read_versions
 from training.dataset import lost_spans
-from zhibiao import FormatError, Report, Span, read_jsonl, read_tagged, write_tagged
+from zhibiao import Report, read_jsonl, read_tagged, write_tagged
 from zhibiao.corpus import read_split
 
 SPLITS = ("train", "validation", "test")
@@ -70,35 +71,19 @@ def test_card_shows_current_statistics(root: Path) -> None:
 
 def test_second_tagging_covers_enough(root: Path, corpus: dict[str, list[Report]]) -> None:
     folder = root / "data" / "agreement"
-    pairs = read_pairs(folder / "first", folder / "second")
-    assert len(pairs) >= 0.15 * sum(map(len, corpus.values()))
-    final = {report.id: report for reports in corpus.values() for report in reports}
-    assert all(one.text == final[one.id].text for one, _ in pairs)
+    first, second = read_versions([folder / "first", folder / "second"])
+    reports = {report.id: report for part in corpus.values() for report in part}
+    final = Version("final", root / "data", {name: reports[name] for name in first.reports})
+    assert first.reports.keys() == second.reports.keys()
+    assert len(first.reports) >= 0.15 * len(reports)
+    assert all(report.text == final.reports[name].text for name, report in first.reports.items())
+    found = {
+        (pair.first.name, pair.second.name): pair.scores.micro.f1
+        for pair in agreement([first, second, final]).pairs
+    }
     # Resolved: the corpus is nearer to both than they are to each other.
-    for side in (0, 1):
-        resolved = agreement([(pair[side], final[pair[0].id]) for pair in pairs])
-        assert resolved.micro.f1 > agreement(pairs).micro.f1
-    assert agreement(pairs).micro.f1 > 0.9
-
-
-def test_disagreements_are_listed(tmp_path: Path) -> None:
-    for name, spans in (("first", (Span(0, 2, "指标"),)), ("second", (Span(0, 3, "指标"),))):
-        (tmp_path / name).mkdir()
-        write_tagged(tmp_path / name / "a.txt", Report("a", "专利数3件", spans))
-    ((one, other),) = read_pairs(tmp_path / "first", tmp_path / "second")
-    assert list(disagreements(one, other)) == [
-        "a:0: first  only: ⟦指标|专利⟧数3件",
-        "a:0: second only: ⟦指标|专利数⟧3件",
-    ]
-    assert agreement([(one, other)]).micro.f1 == 0.0
-
-
-def test_agreement_needs_the_same_text(tmp_path: Path) -> None:
-    for name, text in (("first", "专利3件"), ("second", "专利4件")):
-        (tmp_path / name).mkdir()
-        write_tagged(tmp_path / name / "a.txt", Report("a", text))
-    with pytest.raises(FormatError, match="differs from the first tagging at offset 2"):
-        read_pairs(tmp_path / "first", tmp_path / "second")
+    assert found["first", "final"] > found["first", "second"] > 0.9
+    assert found["second", "final"] > found["first", "second"]
 
 
 def test_check_names_the_broken_file(root: Path, tmp_path: Path) -> None:

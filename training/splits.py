@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
     genres = {}
     for path in sorted((options.corpus / "reports").glob("*.txt")):
         report = read_tagged(path)
-        genres[report.id] = str(report.meta["genre"])
+        genres[report.id] = str(report.meta.get("genre", "other"))
     shares = {
         "train": 1 - options.validation - options.test,
         "validation": options.validation,

@@ -10,6 +10,7 @@ from zhibiao.errors import (
     ModelError,
     OutputError,
     ReadError,
+    ServerError,
     SpanError,
     ZhibiaoError,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "OutputError",
     "ReadError",
     "Report",
+    "ServerError",
     "Span",
     "SpanError",
     "ZhibiaoError",

@@ -7,7 +7,8 @@
     │   └── SpanError     spans out of bounds, out of order, overlapping, blank-edged, unknown label
     ├── ReadError         a source document that cannot be turned into text
     ├── ModelError        a model directory that is missing, incomplete or of another label set
-    └── OutputError       results that cannot be written
+    ├── OutputError       results that cannot be written
+    └── ServerError       a Label Studio server that cannot be reached or used as asked
 
 Messages are one line, name the file (and line or span), and say what to do.
 """
@@ -19,6 +20,7 @@ __all__ = [
     "ModelError",
     "OutputError",
     "ReadError",
+    "ServerError",
     "SpanError",
     "ZhibiaoError",
 ]
@@ -46,3 +48,7 @@ class ModelError(ZhibiaoError):
 
 class OutputError(ZhibiaoError):
     """Results that cannot be written; names the path."""
+
+
+class ServerError(ZhibiaoError):
+    """An annotation server that is down, refuses, or holds something else; names the address."""

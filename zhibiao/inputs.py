@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from zhibiao.errors import FormatError, ZhibiaoError
 from zhibiao.journal import Journal
 from zhibiao.readers import Document, read_bytes, read_document
 from zhibiao.reports import Report
 from zhibiao.sources import Source
+from zhibiao.spans import Span
 
 __all__ = ["Input", "read_inputs"]
 
@@ -23,6 +25,7 @@ class Input:
 
     ``source`` names the file, with ``:line`` for a report out of a JSONL file. ``document`` knows
     pages and paragraphs; a JSONL report has none. ``size`` is its share of the source, in bytes.
+    ``spans`` and ``meta`` are those of a JSONL report.
     """
 
     id: str
@@ -30,6 +33,8 @@ class Input:
     text: str
     document: Document | None
     size: int
+    spans: tuple[Span, ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_inputs(
@@ -87,7 +92,7 @@ def _read_reports(source: Source, path: Path, journal: Journal) -> Iterator[Inpu
                 journal.failure(str(error), len(line))
                 continue
             lines_of[report.id] = number
-            yield Input(report.id, where, report.text, None, len(line))
+            yield Input(report.id, where, report.text, None, len(line), report.spans, report.meta)
     if empty:
         raise FormatError(f"{source.name}：文件里没有报告；请检查文件是否为空")
 
@@ -124,7 +129,7 @@ def _with_own_id(item: Input, source: Source, taken: set[str]) -> Input:
         identity = f"{source.id}#{item.id}{suffix}"
         attempt += 1
     taken.add(identity)
-    return Input(identity, item.source, item.text, item.document, item.size)
+    return replace(item, id=identity)
 
 
 def _named(source: Source, error: Exception) -> str:

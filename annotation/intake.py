@@ -1,0 +1,154 @@
+"""Report files of every kind that predict.py reads, on their way into a project."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from annotation.client import Connection, add_connection_arguments, connect_as_asked
+from annotation.importing import Imported, Incoming, Suggest, import_reports
+from annotation.project import DEFAULT_TITLE, find_project
+from annotation.tasks import Suggestion, task_data
+from zhibiao.errors import ReadError
+from zhibiao.extractor import Extractor
+from zhibiao.inputs import Input, read_inputs
+from zhibiao.journal import Journal, one_line
+from zhibiao.sources import KNOWN_SUFFIXES, Source, find_sources
+
+__all__ = ["GIVEN", "import_files", "model_suggestions", "model_version"]
+
+GIVEN = "given"
+"""The version of suggestions that are the spans of a report JSONL."""
+
+_SUGGESTIONS = ("model", "given", "none")
+
+
+def model_version(extractor: Extractor) -> str:
+    """The name under which Label Studio shows a model's predictions; changes with the model."""
+    info = extractor.info
+    return f"{info['name']}-{info['hash']}"
+
+
+def model_suggestions(extractor: Extractor) -> Suggest:
+    """Suggestions of a model for many texts, lazily and in order."""
+    version = model_version(extractor)
+
+    def suggest(texts: Sequence[str]) -> Iterator[tuple[Suggestion, ...]]:
+        for spans in extractor.extract_many(texts):
+            yield (Suggestion(tuple(spans), version),)
+
+    return suggest
+
+
+def import_files(
+    connection: Connection,
+    project: int,
+    sources: Sequence[Source],
+    suggest: Suggest | None,
+    journal: Journal,
+    *,
+    given: bool = False,
+    keep_boilerplate: bool = False,
+) -> Imported:
+    """Import files; ``suggest`` is None for tasks without suggestions.
+
+    With ``given`` the spans of JSONL reports are suggested instead of the model's. A file that
+    cannot be read is a failure in ``journal``; the others go on.
+
+    Raises:
+        ServerError: as :func:`annotation.importing.import_reports`.
+    """
+    inputs = read_inputs(sources, journal, keep_boilerplate=keep_boilerplate)
+    result = import_reports(
+        connection,
+        project,
+        (_incoming(item, ask=suggest is not None, given=given) for item in inputs),
+        suggest or (lambda texts: ()),
+        journal.done,
+    )
+    for note in result.notes:
+        journal.warning(note)
+    for failure in result.failures:
+        journal.failure(failure)
+    return result
+
+
+def _incoming(item: Input, *, ask: bool, given: bool) -> Incoming:
+    suggestions: tuple[Suggestion, ...] | None = None if ask else ()
+    if given and item.spans:
+        suggestions = (Suggestion(item.spans, GIVEN),)
+    data = task_data(item.id, item.text, item.source, item.meta)
+    return Incoming(data, suggestions, item.size)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``annotation import``."""
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="文件、文件夹（含子文件夹）、通配符、报告 JSONL；"
+        f"可读的后缀：{' '.join(KNOWN_SUFFIXES)}",
+    )
+    parser.add_argument(
+        "--project", default=DEFAULT_TITLE, help=f"项目名或编号（默认 {DEFAULT_TITLE}）"
+    )
+    parser.add_argument(
+        "--suggestions",
+        choices=_SUGGESTIONS,
+        default="model",
+        help="建议从哪里来：model 模型（默认），given 报告 JSONL 自带的片段，none 不要建议",
+    )
+    parser.add_argument("--model", type=Path, metavar="DIR", help="模型文件夹（默认使用内置模型）")
+    parser.add_argument("--keep-boilerplate", action="store_true", help="保留网页导航、页眉页脚")
+    parser.add_argument("--quiet", action="store_true", help="不显示进度和提示；失败仍会显示")
+    add_connection_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Import the files and print what was done; 1 when something could not be imported."""
+    connection = connect_as_asked(options)
+    project = find_project(connection, options.project)
+    sources, unmatched = find_sources(options.inputs)
+    if not sources:
+        raise ReadError("没有找到可读的输入。" + "；".join(unmatched))
+    suggest = None
+    if options.suggestions == "model":
+        suggest = model_suggestions(Extractor.from_pretrained(options.model))
+    with Journal(sum(source.size for source in sources), quiet=options.quiet) as journal:
+        for line in unmatched:
+            journal.failure(line)
+        result = import_files(
+            connection,
+            project,
+            sources,
+            suggest,
+            journal,
+            given=options.suggestions == "given",
+            keep_boilerplate=options.keep_boilerplate,
+        )
+    if not options.quiet:
+        _print(result, len(journal.failures), f"{connection.url}/projects/{project}")
+    return 1 if journal.failures else 0
+
+
+def _print(result: Imported, failures: int, address: str) -> None:
+    table = Table(title="导入结果", title_justify="left", show_edge=False)
+    table.add_column("任务")
+    table.add_column("数量", justify="right")
+    rows: Iterable[tuple[str, int]] = (
+        ("新建", result.new),
+        ("正文已更新", result.changed),
+        ("补上建议", result.completed),
+        ("已有，未动", result.unchanged),
+        ("失败", failures),
+    )
+    for name, count in rows:
+        table.add_row(name, f"{count:,}")
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(table)
+    console.print(one_line(address), markup=False)
