@@ -131,7 +131,13 @@ def test_long_texts_are_joined_at_the_right_offsets(tiny: Extractor) -> None:
             lambda d: (d / "config.json").write_text(
                 json.dumps({"id2label": {"0": "O", "1": "B-LOC"}})
             ),
-            "2 tags (O, B-LOC",
+            "O, B-LOC",
+        ),
+        (
+            lambda d: (d / "config.json").write_text(
+                json.dumps({"id2label": {"0": "O", "1": "B-LOC", "2": "I-LOC"}})
+            ),
+            "labels are LOC, not 机构",
         ),
         (lambda d: (d / "zhibiao.json").write_text('{"window": 9999}'), "window 9999"),
         (lambda d: (d / "zhibiao.json").write_text('{"transitions": [1]}'), "transitions must be"),

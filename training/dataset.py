@@ -38,7 +38,8 @@ def lost_spans(reports: Iterable[Report], window: int, overlap: int) -> int:
     """
     lost = 0
     for report in reports:
-        returned = {s.key for s in tags_to_spans(spans_to_tags(len(report.text), report.spans))}
+        tags = spans_to_tags(len(report.text), report.spans, report.labels)
+        returned = {span.key for span in tags_to_spans(tags, report.labels)}
         windows = split_windows(report.text, window, overlap)
         for span in report.spans:
             whole = any(w.start <= span.start and span.end <= w.end for w in windows)
@@ -103,15 +104,16 @@ class WindowDataset(Dataset[dict[str, list[int]]]):
                 tail = text[high:]
                 text = text[:low] + middle + tail
                 spans = [span.shifted(low) for span in varied]
-                cut = [Span(0, low, "机构")] if low else []
+                any_label = report.labels[0]  # what is cut is ignored, whatever it is
+                cut = [Span(0, low, any_label)] if low else []
                 if tail:
-                    cut.append(Span(len(text) - len(tail), len(text), "机构"))
-        return self._encode(text, spans, cut)
+                    cut.append(Span(len(text) - len(tail), len(text), any_label))
+        return self._encode(text, spans, cut, report.labels)
 
     def _encode(
-        self, text: str, spans: Sequence[Span], cut: Sequence[Span]
+        self, text: str, spans: Sequence[Span], cut: Sequence[Span], labels: Sequence[str]
     ) -> dict[str, list[int]]:
-        tags = spans_to_tags(len(text), [span for span in spans if span not in cut])
+        tags = spans_to_tags(len(text), [span for span in spans if span not in cut], labels)
         for span in cut:
             tags[span.start : span.end] = IGNORED
         ids = self._characters.encode(text)[: self._window].tolist()

@@ -30,6 +30,7 @@ from zhibiao.corpus import read_reports
 from zhibiao.errors import ModelError, ZhibiaoError
 from zhibiao.extractor import Extractor
 from zhibiao.metrics import score_reports
+from zhibiao.model_directory import ModelDirectory
 from zhibiao.reports import Report
 
 __all__ = ["Gate", "compare", "export", "export_fp32"]
@@ -111,22 +112,23 @@ def _fuse(source: Path, target: Path, directory: Path) -> None:
 
 def compare(directory: Path, onnx: Path, reports: Sequence[Report]) -> Gate:
     """Run both models over the reports; the directory's own weights are the reference."""
-    fp32 = Extractor.from_pretrained(directory, backend="torch")
+    fp32 = Extractor.from_pretrained(directory, backend="torch", labels=None)
     with tempfile.TemporaryDirectory() as folder:
         for name in ("config.json", "zhibiao.json", "tokenizer.json"):
             shutil.copyfile(directory / name, Path(folder) / name)
         shutil.copyfile(onnx, Path(folder) / "model.onnx")
-        int8 = Extractor.from_pretrained(folder)
+        int8 = Extractor.from_pretrained(folder, labels=None)
         texts = [report.text for report in reports]
         reference = list(fp32.extract_many(texts))
         found = list(int8.extract_many(texts))
     if not any(reference):
         raise ModelError(f"{directory}: the model finds no spans at all; train it longer")
     gold = [report.spans for report in reports]
+    labels = fp32.labels
     return Gate(
-        agreement=score_reports(zip(reference, found, strict=True)).micro.f1,
-        fp32_f1=score_reports(zip(gold, reference, strict=True)).micro.f1,
-        int8_f1=score_reports(zip(gold, found, strict=True)).micro.f1,
+        agreement=score_reports(zip(reference, found, strict=True), labels).micro.f1,
+        fp32_f1=score_reports(zip(gold, reference, strict=True), labels).micro.f1,
+        int8_f1=score_reports(zip(gold, found, strict=True), labels).micro.f1,
     )
 
 
@@ -169,7 +171,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data", default="data:test", help="reports of the gate")
     options = parser.parse_args(argv)
     try:
-        gate = export(options.directory, read_reports(options.data))
+        labels = ModelDirectory.open(options.directory, labels=None).labels
+        gate = export(options.directory, read_reports(options.data, labels))
     except ZhibiaoError as error:
         parser.exit(1, f"error: {error}\n")
     size = (options.directory / "model.onnx").stat().st_size

@@ -44,7 +44,8 @@ from zhibiao.extractor import Extractor
 from zhibiao.metrics import Scores
 from zhibiao.model_directory import ModelDirectory
 from zhibiao.reports import Report
-from zhibiao.tagging import TAGS
+from zhibiao.spans import LABELS
+from zhibiao.tagging import tags_of
 
 __all__ = ["TrainConfig", "train"]
 
@@ -59,6 +60,7 @@ class TrainConfig(Config):
     output: str
     train: list[str]
     validation: list[str]
+    labels: list[str] = Field(default=list(LABELS), min_length=1)
     version: str = "0.1.0"
     window: int = Field(default=254, ge=8, le=510)
     overlap: int = Field(default=32, ge=0)
@@ -154,8 +156,10 @@ def train(config: TrainConfig) -> tuple[Path, Scores]:
     set_seed(config.seed)
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
-    reports = [report for source in config.train for report in read_reports(source)]
-    validation = [report for source in config.validation for report in read_reports(source)]
+    labels = tuple(config.labels)
+    tags = tags_of(labels)
+    reports = [report for source in config.train for report in read_reports(source, labels)]
+    validation = [r for source in config.validation for r in read_reports(source, labels)]
     shared = {r.id for r in reports} & {r.id for r in validation}
     if shared:
         raise FormatError(f"report {min(shared)!r} is in training and validation; split by report")
@@ -170,9 +174,11 @@ def train(config: TrainConfig) -> tuple[Path, Scores]:
     characters = CharacterEncoder.from_directory(output)
     model = AutoModelForTokenClassification.from_pretrained(
         encoder,
-        num_labels=len(TAGS),
-        id2label=dict(enumerate(TAGS)),
-        label2id={tag: number for number, tag in enumerate(TAGS)},
+        num_labels=len(tags),
+        id2label=dict(enumerate(tags)),
+        label2id={tag: number for number, tag in enumerate(tags)},
+        # A model of another label set gives its encoder, not its head.
+        ignore_mismatched_sizes=True,
         classifier_dropout=config.dropout,
         dtype=torch.float32,
     )
@@ -184,7 +190,11 @@ def train(config: TrainConfig) -> tuple[Path, Scores]:
     augmenter = Augmenter(config.augment, reports) if config.augment else None
     dataset = WindowDataset(reports, characters, config.window, config.seed, augmenter)
     settings = ModelDirectory(
-        path=output, name=config.name, window=config.window, overlap=config.overlap
+        path=output,
+        name=config.name,
+        window=config.window,
+        overlap=config.overlap,
+        labels=labels,
     )
     cuda = config.device != "cpu" and torch.cuda.is_available()
     arguments = TrainingArguments(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zhibiao.errors import FormatError
 from zhibiao.reports import Report, read_jsonl
+from zhibiao.spans import LABELS
 from zhibiao.tagged import read_tagged
 
 __all__ = ["LISTING", "read_reports", "read_split", "read_splits"]
@@ -56,10 +57,10 @@ def read_split(corpus: str | Path, split: str) -> list[Report]:
     return [read_tagged(corpus / "reports" / f"{i}.txt") for i in ids]
 
 
-def read_reports(source: str) -> list[Report]:
-    """Reports of ``FILE.jsonl``, or of ``CORPUS:SPLIT`` such as ``data:train``."""
+def read_reports(source: str, labels: tuple[str, ...] = LABELS) -> list[Report]:
+    """Reports of ``FILE.jsonl``, or of ``CORPUS:SPLIT`` such as ``data:train`` (six labels)."""
     if source.endswith(".jsonl"):
-        return list(read_jsonl(source))
+        return list(read_jsonl(source, labels))
     corpus, colon, split = source.rpartition(":")
     if not colon:
         raise FormatError(f"data source {source!r}: write FILE.jsonl or CORPUS:SPLIT")

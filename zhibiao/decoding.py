@@ -6,30 +6,32 @@ The search is over tag sequences in which ``I-x`` follows only ``B-x`` or ``I-x`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
-from zhibiao.spans import Span
-from zhibiao.tagging import TAGS, tags_to_spans
+from zhibiao.spans import LABELS, Span
+from zhibiao.tagging import tags_to_spans
 
 __all__ = ["decode", "log_softmax", "viterbi"]
 
 Floats = npt.NDArray[np.float32]
 
-_COUNT = len(TAGS)
 
-
-def _allowed() -> npt.NDArray[np.bool_]:
-    """Which tag may follow which, shape (13 from, 13 to)."""
-    allowed = np.ones((_COUNT, _COUNT), dtype=np.bool_)
-    for inside in range(2, _COUNT, 2):
+@cache
+def _allowed(count: int) -> npt.NDArray[np.bool_]:
+    """Which of ``count`` tags may follow which, shape (from, to); ``I-`` tags have even numbers."""
+    allowed = np.ones((count, count), dtype=np.bool_)
+    for inside in range(2, count, 2):
         allowed[:, inside] = False
         allowed[[inside - 1, inside], inside] = True
     return allowed
 
 
-_ALLOWED = _allowed()
-_INSIDE = np.array([tag.startswith("I-") for tag in TAGS])
+def _is_inside(tags: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    return np.asarray((tags > 0) & (tags % 2 == 0))
 
 
 def log_softmax(logits: Floats) -> Floats:
@@ -41,19 +43,19 @@ def log_softmax(logits: Floats) -> Floats:
 def viterbi(
     scores: Floats, transitions: Floats | None = None, *, open_start: bool = False
 ) -> npt.NDArray[np.int64]:
-    """The best valid tag sequence, shape (n,), for tag scores of shape (n, 13).
+    """The best valid tag sequence, shape (n,), for tag scores of shape (n, tags).
 
-    ``transitions`` of shape (13 from, 13 to) is added at each step; forbidden steps stay
+    ``transitions`` of shape (tags from, tags to) is added at each step; forbidden steps stay
     forbidden. With ``open_start`` the first tag may be an ``I-``, as in the middle of a text.
     """
-    length = len(scores)
+    length, count = scores.shape
     if not length:
         return np.zeros(0, dtype=np.int64)
-    steps = np.where(_ALLOWED, 0.0 if transitions is None else transitions, -np.inf)
+    steps = np.where(_allowed(count), 0.0 if transitions is None else transitions, -np.inf)
     best = scores[0].astype(np.float64)
     if not open_start:
-        best[_INSIDE] = -np.inf
-    back = np.empty((length, _COUNT), dtype=np.int8)
+        best[2::2] = -np.inf
+    back = np.empty((length, count), dtype=np.int16)
     for i in range(1, length):
         options = best[:, None] + steps
         back[i] = options.argmax(axis=0)
@@ -76,12 +78,12 @@ def _best_tags(scores: Floats) -> npt.NDArray[np.int64]:
     best: npt.NDArray[np.int64] = scores.argmax(axis=1)
     if not len(best):
         return best
-    inside = _INSIDE[best]
+    inside = _is_inside(best)
     inside[0] = False
     before = np.concatenate(([0], best[:-1]))
     # Most pieces are valid as they stand: their optimum is the best tag of each character.
     broken = np.flatnonzero(inside & (before != best) & (before != best - 1))
-    if _INSIDE[best[0]]:
+    if _is_inside(best[:1])[0]:
         broken = np.concatenate(([0], broken))
     starts = np.flatnonzero(~inside)
     done = 0
@@ -94,7 +96,7 @@ def _best_tags(scores: Floats) -> npt.NDArray[np.int64]:
             low = int(starts[first])
             high = int(starts[last]) if last < len(starts) else len(best)
             piece = viterbi(scores[low:high], open_start=low > 0)
-            if low == 0 or not _INSIDE[piece[0]]:
+            if low == 0 or not _is_inside(piece[:1])[0]:
                 break
             first -= 1
         best[low:high] = piece
@@ -102,8 +104,12 @@ def _best_tags(scores: Floats) -> npt.NDArray[np.int64]:
     return best
 
 
-def decode(log_probabilities: Floats, transitions: Floats | None = None) -> list[Span]:
-    """Spans with scores for one text from its characters' tag log-probabilities, shape (n, 13).
+def decode(
+    log_probabilities: Floats,
+    transitions: Floats | None = None,
+    labels: Sequence[str] = LABELS,
+) -> list[Span]:
+    """Spans with scores for one text from its characters' tag log-probabilities, shape (n, tags).
 
     A span's score is the probability, characters taken as independent, that exactly its
     characters carry its label: its ``B-``, its ``I-`` and no further ``I-`` after it.
@@ -112,7 +118,7 @@ def decode(log_probabilities: Floats, transitions: Floats | None = None) -> list
         tags = _best_tags(log_probabilities)
     else:
         tags = viterbi(log_probabilities, transitions)
-    spans = tags_to_spans(tags)
+    spans = tags_to_spans(tags, labels)
     if not spans:
         return []
     starts = np.array([span.start for span in spans])

@@ -14,8 +14,8 @@ from zhibiao.backends import Backend, OnnxBackend, TorchBackend
 from zhibiao.characters import CharacterEncoder
 from zhibiao.decoding import decode, log_softmax
 from zhibiao.model_directory import EMBEDDED_MODEL, ModelDirectory
-from zhibiao.spans import Span
-from zhibiao.tagging import TAGS
+from zhibiao.spans import LABELS, Span
+from zhibiao.tagging import tags_of
 from zhibiao.windows import Window, split_windows
 
 __all__ = ["Extractor"]
@@ -64,6 +64,7 @@ class Extractor:
         backend: str = "onnx",
         device: str = "cpu",
         threads: int | None = None,
+        labels: tuple[str, ...] | None = LABELS,
     ) -> Extractor:
         """Open a model directory, or the embedded model when no path is given.
 
@@ -71,18 +72,25 @@ class Extractor:
         torch alone; ``threads`` for ONNX alone: how many batches run side by side, by default
         as many as this process may use cores.
 
+        ``labels`` is the label set that the model must have; None takes whatever it has.
+
         Raises:
             ModelError: the directory is missing, incomplete, broken or of another label set.
             ValueError: no such backend.
         """
         if backend not in ("onnx", "torch"):
             raise ValueError(f"backend {backend!r}: use 'onnx' or 'torch'")
-        settings = ModelDirectory.open(EMBEDDED_MODEL if path is None else path)
+        settings = ModelDirectory.open(EMBEDDED_MODEL if path is None else path, labels)
         characters = CharacterEncoder.from_directory(settings.path)
         if backend == "torch":
             torch = TorchBackend.from_directory(settings.path, device)
             return cls(torch, characters, settings, threads=1, gpu=device != "cpu")
         return cls(OnnxBackend(settings.path), characters, settings, threads)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The label set of the model."""
+        return self.settings.labels
 
     @property
     def info(self) -> dict[str, str]:
@@ -113,8 +121,9 @@ class Extractor:
         yield from self._extract_group(group)
 
     def log_probabilities(self, texts: list[str]) -> list[Floats]:
-        """Log-probabilities of the tags of every character, one (len(text), 13) array a text."""
-        found: list[Floats] = [np.zeros((len(text), len(TAGS)), dtype=np.float32) for text in texts]
+        """Log-probabilities of the tags of every character, one (len(text), tags) array a text."""
+        count = len(tags_of(self.labels))
+        found: list[Floats] = [np.zeros((len(text), count), dtype=np.float32) for text in texts]
         ids = [self._characters.encode(text) for text in texts]
         windows = [
             (number, window)
@@ -133,7 +142,7 @@ class Extractor:
 
     def _extract_group(self, texts: list[str]) -> Iterator[list[Span]]:
         for scores in self.log_probabilities(texts):
-            spans = decode(scores, self.settings.transitions)
+            spans = decode(scores, self.settings.transitions, self.labels)
             least = self.settings.thresholds
             yield [span for span in spans if span.score >= least.get(span.label, 0.0)]
 

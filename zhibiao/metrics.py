@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from zhibiao.errors import ZhibiaoError
 from zhibiao.spans import LABELS, Span
-from zhibiao.tagging import TAGS, spans_to_tags
+from zhibiao.tagging import spans_to_tags, tags_of
 
 __all__ = ["Counts", "Scores", "score_reports", "seqeval_f1"]
 
@@ -83,22 +83,26 @@ def _numbers(counts: Counts) -> dict[str, float | int]:
     }
 
 
-def score_reports(pairs: Iterable[tuple[Sequence[Span], Sequence[Span]]]) -> Scores:
+def score_reports(
+    pairs: Iterable[tuple[Sequence[Span], Sequence[Span]]], labels: Sequence[str] = LABELS
+) -> Scores:
     """Strict scores over reports, each given as (gold spans, predicted spans)."""
-    right = dict.fromkeys(LABELS, 0)
-    predicted = dict.fromkeys(LABELS, 0)
-    gold = dict.fromkeys(LABELS, 0)
+    right = dict.fromkeys(labels, 0)
+    predicted = dict.fromkeys(labels, 0)
+    gold = dict.fromkeys(labels, 0)
     for gold_spans, predicted_spans in pairs:
         wanted = {span.key for span in gold_spans}
         found = {span.key for span in predicted_spans}
-        for label in LABELS:
+        for label in labels:
             gold[label] += sum(key[2] == label for key in wanted)
             predicted[label] += sum(key[2] == label for key in found)
             right[label] += sum(key[2] == label for key in wanted & found)
-    return Scores({label: Counts(right[label], predicted[label], gold[label]) for label in LABELS})
+    return Scores({label: Counts(right[label], predicted[label], gold[label]) for label in labels})
 
 
-def seqeval_f1(reports: Iterable[tuple[int, Sequence[Span], Sequence[Span]]]) -> float:
+def seqeval_f1(
+    reports: Iterable[tuple[int, Sequence[Span], Sequence[Span]]], labels: Sequence[str] = LABELS
+) -> float:
     """Micro F1 of seqeval in strict IOB2 mode over reports of (length, gold, predicted).
 
     Needs the ``train`` extra. It must agree with :func:`score_reports`.
@@ -108,10 +112,11 @@ def seqeval_f1(reports: Iterable[tuple[int, Sequence[Span], Sequence[Span]]]) ->
         from seqeval.scheme import IOB2
     except ImportError as error:
         raise ZhibiaoError("seqeval is missing: pip install 'zhibiao[train]'") from error
+    tags = tags_of(labels)
     gold_tags: list[list[str]] = []
     predicted_tags: list[list[str]] = []
     for length, gold_spans, predicted_spans in reports:
-        gold_tags.append([TAGS[tag] for tag in spans_to_tags(length, gold_spans)])
-        predicted_tags.append([TAGS[tag] for tag in spans_to_tags(length, predicted_spans)])
+        gold_tags.append([tags[tag] for tag in spans_to_tags(length, gold_spans, labels)])
+        predicted_tags.append([tags[tag] for tag in spans_to_tags(length, predicted_spans, labels)])
     # Without both arguments seqeval is silently lenient.
     return float(f1_score(gold_tags, predicted_tags, mode="strict", scheme=IOB2, zero_division=0))

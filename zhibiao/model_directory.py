@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from zhibiao.errors import ModelError
 from zhibiao.spans import LABELS
-from zhibiao.tagging import TAGS
+from zhibiao.tagging import labels_of
 
 __all__ = ["EMBEDDED_MODEL", "ModelDirectory"]
 
@@ -31,7 +31,7 @@ class ModelDirectory:
     ``window`` and ``overlap`` are in characters; ``positions`` is how many tokens fit the model.
     ``temperature`` divides the logits.
     ``thresholds`` maps labels to the least score a span must have. ``transitions`` has shape
-    (13 from, 13 to), or is None where the model has none.
+    (tags from, tags to), or is None where the model has none.
     """
 
     path: Path
@@ -43,10 +43,13 @@ class ModelDirectory:
     temperature: float = 1.0
     thresholds: dict[str, float] = field(default_factory=dict)
     transitions: npt.NDArray[np.float32] | None = None
+    labels: tuple[str, ...] = LABELS
 
     @classmethod
-    def open(cls, path: str | Path) -> ModelDirectory:
+    def open(cls, path: str | Path, labels: tuple[str, ...] | None = LABELS) -> ModelDirectory:
         """Read and check the settings of a model directory.
+
+        ``labels`` is the label set that it must have; None takes whatever it has.
 
         Raises:
             ModelError: no such directory, a file missing or broken, or another label set.
@@ -57,19 +60,26 @@ class ModelDirectory:
         config = _read_json(path / "config.json")
         found = config.get("id2label")
         tags = [found.get(str(i)) for i in range(len(found))] if isinstance(found, dict) else []
-        if tags != list(TAGS):
+        try:
+            held = labels_of([str(tag) for tag in tags])
+        except ValueError as error:
+            raise ModelError(f"{path}: config.json: {error}; use a model with IOB2 tags") from error
+        if labels is not None and held != labels:
             raise ModelError(
-                f"{path}: config.json has {len(tags)} tags ({', '.join(map(str, tags[:4]))}, ...), "
-                f"not the {len(TAGS)} IOB2 tags of {'、'.join(LABELS)}; use a model for them"
+                f"{path}: the model's labels are {'、'.join(held)}, not {'、'.join(labels)}; "
+                "use a model for them"
             )
         settings = _read_json(path / _SETTINGS) if (path / _SETTINGS).is_file() else {}
         try:
-            return cls._checked(path, config, settings)
+            return cls._checked(path, config, settings, held)
         except (TypeError, ValueError, AttributeError) as error:
             raise ModelError(f"{path / _SETTINGS}: {error}") from error
 
     @classmethod
-    def _checked(cls, path: Path, config: dict[str, Any], settings: dict[str, Any]) -> Self:
+    def _checked(
+        cls, path: Path, config: dict[str, Any], settings: dict[str, Any], labels: tuple[str, ...]
+    ) -> Self:
+        tags = 2 * len(labels) + 1
         room = int(config.get("max_position_embeddings", 512)) - 2
         window = int(settings.get("window", min(cls.window, room)))
         overlap = int(settings.get("overlap", min(cls.overlap, window // 2)))
@@ -77,11 +87,11 @@ class ModelDirectory:
             raise ValueError(f"window {window} or overlap {overlap} do not fit {room} positions")
         raw = settings.get("transitions")
         transitions = None if raw is None else np.asarray(raw, dtype=np.float32)
-        if transitions is not None and transitions.shape != (len(TAGS), len(TAGS)):
-            raise ValueError(f"transitions must be {len(TAGS)} x {len(TAGS)}")
+        if transitions is not None and transitions.shape != (tags, tags):
+            raise ValueError(f"transitions must be {tags} x {tags}")
         thresholds = {str(k): float(v) for k, v in settings.get("thresholds", {}).items()}
         temperature = float(settings.get("temperature", cls.temperature))
-        if temperature <= 0 or not set(thresholds) <= set(LABELS):
+        if temperature <= 0 or not set(thresholds) <= set(labels):
             raise ValueError("temperature must be above 0, thresholds only for known labels")
         return cls(
             path=path,
@@ -93,6 +103,7 @@ class ModelDirectory:
             temperature=temperature,
             thresholds=thresholds,
             transitions=transitions,
+            labels=labels,
         )
 
     @cached_property

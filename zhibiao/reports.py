@@ -12,7 +12,7 @@ from typing import Any
 
 from zhibiao.errors import FormatError
 from zhibiao.files import replacing
-from zhibiao.spans import Span, check_spans
+from zhibiao.spans import LABELS, Span, check_spans
 
 __all__ = ["Report", "read_jsonl", "write_jsonl"]
 
@@ -25,22 +25,25 @@ class Report:
     """A source document as text, with its gold spans where it has any.
 
     ``text`` is exactly what annotators and the model see; it is never changed after reading.
-    ``spans`` is sorted, without overlaps, and checked when the report is made.
+    ``spans`` is sorted, without overlaps, and checked when the report is made; their labels are
+    among ``labels``.
     """
 
     id: str
     text: str
     spans: tuple[Span, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
+    labels: tuple[str, ...] = field(default=LABELS, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.id:
             raise FormatError("a report needs an id that is not empty")
         _check_text(self.text, f"report {self.id}")
-        object.__setattr__(self, "spans", check_spans(self.text, self.spans, f"report {self.id}"))
+        checked = check_spans(self.text, self.spans, f"report {self.id}", self.labels)
+        object.__setattr__(self, "spans", checked)
 
     @classmethod
-    def from_dict(cls, data: Any, where: str) -> Report:
+    def from_dict(cls, data: Any, where: str, labels: tuple[str, ...] = LABELS) -> Report:
         """Build a report from one decoded JSON object; ``where`` names it in errors."""
         if not isinstance(data, dict):
             raise FormatError(f"{where}: expected a JSON object, found {type(data).__name__}")
@@ -61,8 +64,8 @@ class Report:
         if not isinstance(raw, list):
             raise FormatError(f"{where}: 'spans' must be a list")
         spans = [_span(item, f"{where}: span {n}") for n, item in enumerate(raw, start=1)]
-        check_spans(data["text"], spans, where)
-        return cls(id=data["id"], text=data["text"], spans=tuple(spans), meta=meta)
+        check_spans(data["text"], spans, where, labels)
+        return cls(data["id"], data["text"], tuple(spans), meta, labels)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as a JSON object with keys id, text, spans and meta."""
@@ -90,7 +93,7 @@ def _span(item: Any, where: str) -> Span:
     return Span(start, end, label)
 
 
-def read_jsonl(path: str | Path) -> Iterator[Report]:
+def read_jsonl(path: str | Path, labels: tuple[str, ...] = LABELS) -> Iterator[Report]:
     """Yield the reports of a report JSONL file; empty lines are skipped.
 
     Raises:
@@ -102,7 +105,7 @@ def read_jsonl(path: str | Path) -> Iterator[Report]:
         if not line.strip():
             continue
         where = f"{path}:{number}"
-        report = Report.from_dict(_decode(line, where), where)
+        report = Report.from_dict(_decode(line, where), where, labels)
         if report.id in seen:
             raise FormatError(f"{where}: id {report.id!r} already used in line {seen[report.id]}")
         seen[report.id] = number

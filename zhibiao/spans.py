@@ -12,8 +12,6 @@ __all__ = ["LABELS", "Span", "check_spans", "spans_by_label"]
 LABELS: tuple[str, ...] = ("机构", "指标", "数值", "单位", "年份", "企业名")
 """The six entity types, in the order used by tags, tables and legends."""
 
-_KNOWN = frozenset(LABELS)
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
@@ -39,10 +37,15 @@ class Span:
         return Span(self.start + by, self.end + by, self.label, self.score)
 
 
-def check_spans(text: str, spans: Iterable[Span], where: str = "spans") -> tuple[Span, ...]:
+def check_spans(
+    text: str,
+    spans: Iterable[Span],
+    where: str = "spans",
+    labels: Sequence[str] = LABELS,
+) -> tuple[Span, ...]:
     """Return the spans as a tuple if they obey the annotation rules for ``text``.
 
-    The rules: known label, inside the text, not empty, sorted by start, not overlapping,
+    The rules: label among ``labels``, inside the text, not empty, sorted by start, not overlapping,
     no white space at either edge.
 
     Raises:
@@ -51,7 +54,7 @@ def check_spans(text: str, spans: Iterable[Span], where: str = "spans") -> tuple
     checked = tuple(spans)
     previous_end = 0
     for number, span in enumerate(checked, start=1):
-        problem = _problem(text, span, previous_end)
+        problem = _problem(text, span, previous_end, labels)
         if problem:
             raise SpanError(
                 f"{where}: span {number} ({span.start}, {span.end}, {span.label}): {problem}"
@@ -60,9 +63,9 @@ def check_spans(text: str, spans: Iterable[Span], where: str = "spans") -> tuple
     return checked
 
 
-def _problem(text: str, span: Span, previous_end: int) -> str:
-    if span.label not in _KNOWN:
-        return f"unknown label {span.label!r}; use one of {'、'.join(LABELS)}"
+def _problem(text: str, span: Span, previous_end: int, labels: Sequence[str]) -> str:
+    if span.label not in labels:
+        return f"unknown label {span.label!r}; use one of {'、'.join(labels)}"
     if not 0 <= span.start < span.end <= len(text):
         return f"outside the text of {len(text)} characters, or empty"
     if span.start < previous_end:
