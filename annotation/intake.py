@@ -25,6 +25,7 @@ GIVEN = "given"
 """The version of suggestions that are the spans of a report JSONL."""
 
 _SUGGESTIONS = ("model", "given", "none")
+_SHOWN = 20  # notes; a moved folder gives one for every file
 
 
 def model_version(extractor: Extractor) -> str:
@@ -70,8 +71,10 @@ def import_files(
         suggest or (lambda texts: ()),
         journal.done,
     )
-    for note in result.notes:
+    for note in result.notes[:_SHOWN]:
         journal.warning(note)
+    if len(result.notes) > _SHOWN:
+        journal.warning(f"……共 {len(result.notes)} 条提示，其余从略")
     for failure in result.failures:
         journal.failure(failure)
     return result
