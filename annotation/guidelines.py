@@ -7,7 +7,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from annotation.interface import COLOURS
+from annotation.interface import label_style
 from zhibiao.spans import LABELS
 
 __all__ = ["guidelines_page"]
@@ -20,16 +20,42 @@ _WRITING = re.compile(r"^标签直接写在正文里.*?(?=^## )", re.MULTILINE |
 _LAST = re.compile(r"^\*\*最后\*\*.*\Z", re.MULTILINE | re.DOTALL)
 _CONTENTS = re.compile(r"^目录：.*\n", re.MULTILINE)
 
-_BASE = (
-    "table { border-collapse: collapse } td, th { border: 1px solid #ccc; padding: 4px 8px }"
-    " mark { color: inherit; padding: 0 1px } sub { margin: 0 2px; font-size: 70% }"
-)
+# Links lead to places in the document, which the window that shows the page does not scroll to.
+_LINK = re.compile(r"<a [^>]*>(.*?)</a>")
+# A line end inside a paragraph would show as a space between two Chinese characters.
+_SOFT_BREAK = re.compile(r"(?<=[^\x00-\x7f])\n(?=[^\x00-\x7f])")
+_TODO = re.compile(r"<li>\[ \] ")
+
+# The window resets what browsers do for lists and headings, and sets a font on every element. All
+# rules stay inside the page's own element: they would reach the rest of the program.
+_BASE = """
+.zhibiao-guidelines, .zhibiao-guidelines * { font-family: "Noto Sans CJK SC", "Source Han Sans SC",
+ "PingFang SC", "Microsoft YaHei", "WenQuanYi Micro Hei", sans-serif !important }
+.zhibiao-guidelines { font-size: 15px; line-height: 1.75; white-space: normal }
+.zhibiao-guidelines h1 { display: none }
+.zhibiao-guidelines h2 { font-size: 20px; font-weight: 700; margin: 24px 0 8px }
+.zhibiao-guidelines h3 { font-size: 16px; font-weight: 700; margin: 18px 0 6px }
+.zhibiao-guidelines p { margin: 8px 0 }
+.zhibiao-guidelines ol { list-style: decimal; margin: 8px 0; padding-left: 24px }
+.zhibiao-guidelines ul { list-style: disc; margin: 8px 0; padding-left: 24px }
+.zhibiao-guidelines ul.todo { list-style: none; padding-left: 0 }
+.zhibiao-guidelines table { border-collapse: collapse; margin: 8px 0 16px; width: 100% }
+.zhibiao-guidelines td, .zhibiao-guidelines th { border: 1px solid #bbb; padding: 4px 8px }
+.zhibiao-guidelines td { text-align: left; vertical-align: top }
+.zhibiao-guidelines mark { padding: 0 1px }
+.zhibiao-guidelines sub { margin: 0 2px; font-size: 70% }
+"""
 
 _HOW = """\
-**怎么操作**：先按数字键选标签（机构 1、指标 2、数值 3、单位 4、年份 5、企业名 6），
-再用鼠标划出文字；点一下已有的片段可以选中它，按退格键删除，按另一个数字键改标签。
-全部看完按 Ctrl+Enter 提交。
-模型的建议只是建议：漏的要补，错的要改。拿不准的地方记下原句和两种标法，交给复核的人。
+**怎么操作**
+
+- 补一个：按数字键选标签（机构 1、指标 2、数值 3、单位 4、年份 5、企业名 6），再用鼠标划出文字。
+- 改一个：点一下片段选中它；按另一个数字键改标签，按 Backspace（退格键）删除。
+- 连关系：选中指标，按 Alt+R，再点它的数值。
+- 全部看完按 Ctrl+Enter，或点右下角的 Submit（提交）；没法标的点 Skip（跳过）。
+
+模型的建议只是建议：漏的要补，错的要改。
+按 Esc 关闭这个窗口，点网页上方的 Instructions 再打开。
 
 """
 
@@ -42,12 +68,15 @@ def guidelines_page() -> str:
     source = SOURCE.read_text(encoding="utf-8")
     source = _CONTENTS.sub("", source)
     source = _WRITING.sub(lambda _: _HOW, source)
-    source = _LAST.sub("", source)
+    source = _LAST.sub("", source).replace("怎么写", "怎么标")
     # Brackets stand in code and in HTML tables; the renderer passes both through unchanged.
     page = MarkdownIt("commonmark", {"html": True}).render(source)
+    page = _SOFT_BREAK.sub("", _LINK.sub(r"\1", page))
+    page = _TODO.sub("<li>☐ ", page).replace("<ul>\n<li>☐", '<ul class="todo">\n<li>☐')
     # What the server's sanitiser would make of it, so that what it stores compares equal.
     page = page.replace("<table>\n", "<table>\n<tbody>").replace("</table>", "</tbody></table>")
-    return (_style() + _SPAN.sub(_coloured, page)).strip()
+    page = _SPAN.sub(_coloured, page).strip()
+    return f'{_style()}<div class="zhibiao-guidelines">\n{page}\n</div>'
 
 
 def _coloured(match: re.Match[str]) -> str:
@@ -58,7 +87,7 @@ def _coloured(match: re.Match[str]) -> str:
 def _style() -> str:
     # The server strips style attributes, but keeps style elements and classes.
     rules = [
-        f".l{number} {{ background: {colour}22; border-bottom: 3px solid {colour} }}"
-        for number, colour in enumerate(COLOURS.values())
+        f".zhibiao-guidelines .l{number} {{ {label_style(label)} }}\n"
+        for number, label in enumerate(LABELS)
     ]
-    return f"<style>{_BASE} {' '.join(rules)}</style>"
+    return f"<style>{_BASE}{''.join(rules)}</style>"

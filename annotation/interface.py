@@ -60,6 +60,8 @@ _STYLE = """
       max-width: 44em; font-size: 18px; line-height: 1.9; overflow-wrap: anywhere;
     }
     .zhibiao-text .lsf-richtext__line { margin-bottom: .3em; }
+    .zhibiao-text .htx-highlight.__active { outline: 2px solid currentColor; }
+    .zhibiao-text .htx-highlight area { display: inline-block; }
     .zhibiao-head {
       position: sticky; top: 0; z-index: 5; padding-top: 6px; margin-bottom: 8px;
       background: var(--color-neutral-background, #fff);
@@ -68,6 +70,7 @@ _STYLE = """
     .zhibiao-head h4 {
       margin: 0 0 6px !important; font-size: 13px; line-height: 1.5; font-weight: 400;
     }
+    .zhibiao-head .lsf-labels { margin: 0 !important; }
     .zhibiao-head .lsf-label {
       font-size: 16px; line-height: 24px; color: #1b1b1b; border-left: 0;
     }
