@@ -168,14 +168,19 @@ def test_the_page_speaks_chinese_and_shows_the_labels(
 
 
 def test_screenshots(
-    annotator: Annotator, connection: Connection, root: Path, tmp_path: Path
+    annotator: Annotator,
+    connection: Connection,
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The pictures of docs/annotators.md; ZHIBIAO_SCREENSHOTS names the folder to renew them in."""
     # A title of its own that looks well in the pictures; the server is the run's own.
     project = create_project(connection, "报告标注（示例）").id
     where = ["--project", str(project), "--url", connection.url, "--token", connection.token]
-    assert main(["import", str(root / "data" / "samples"), *where]) == 0
-    folder = Path(os.environ.get("ZHIBIAO_SCREENSHOTS") or tmp_path / "images")
+    folder = Path(os.environ.get("ZHIBIAO_SCREENSHOTS") or tmp_path / "images").resolve()
+    monkeypatch.chdir(root)
+    assert main(["import", "data/samples", *where]) == 0
     made = take_screenshots(annotator, project, folder)
     guide = (root / "docs" / "annotators.md").read_text(encoding="utf-8")
     for path in made:
