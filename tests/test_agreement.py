@@ -6,7 +6,6 @@ import argparse
 import html
 import json
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from annotation.adjudication import adjudication
 from annotation.agreement import Agreement, agreement
 from annotation.disagreement import Version, compare, read_versions
 from annotation.disagreement_page import write_page
+from annotation.interface import COLOURS
+from tests.browser import chromium
 from zhibiao import FormatError, Report, Span, write_jsonl, write_tagged
 from zhibiao.spans import LABELS
 
@@ -491,16 +492,11 @@ def test_page_of_equal_versions(tmp_path: Path) -> None:
 
 
 def test_filters_in_a_browser(tmp_path: Path) -> None:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
-    playwright = pytest.importorskip("playwright.sync_api")
     more = report([(0, 2, "机构")], "区委\n区政府", "s")
     one = version("甲", *two()[0].reports.values(), more)
     other = version("乙", *two()[1].reports.values(), report([(0, 2, "企业名")], more.text, "s"))
     page(tmp_path / "p.html", [one, other])
-    with playwright.sync_playwright() as browsers:
-        browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as browser:
         tab = browser.new_page()
         problems: list[str] = []
         tab.on("console", lambda message: problems.append(message.text))
@@ -516,7 +512,8 @@ def test_filters_in_a_browser(tmp_path: Path) -> None:
         colour = tab.locator("mark.differs.l1").first.evaluate(
             "mark => getComputedStyle(mark).borderTopColor"
         )
-        assert colour == "rgb(31, 157, 87)"
+        red, green, blue = bytes.fromhex(COLOURS["指标"].removeprefix("#"))
+        assert colour == f"rgb({red}, {green}, {blue})"
         tab.locator("#kinds input[value=boundary]").uncheck()
         assert seen() == ("显示 2 / 3 处", ["r", "s"])
         # The hidden kind is quiet in a passage that stays because of another.
