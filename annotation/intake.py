@@ -11,6 +11,7 @@ from rich.table import Table
 
 from annotation.client import Connection, add_connection_arguments, connect_as_asked
 from annotation.importing import Imported, Incoming, Suggest, import_reports
+from annotation.live_model import model_version
 from annotation.project import DEFAULT_TITLE, find_project
 from annotation.tasks import Suggestion, task_data
 from zhibiao.errors import ReadError
@@ -19,19 +20,13 @@ from zhibiao.inputs import Input, read_inputs
 from zhibiao.journal import Journal, one_line
 from zhibiao.sources import KNOWN_SUFFIXES, Source, find_sources
 
-__all__ = ["GIVEN", "import_files", "model_suggestions", "model_version"]
+__all__ = ["GIVEN", "import_files", "model_suggestions"]
 
 GIVEN = "given"
 """The version of suggestions that are the spans of a report JSONL."""
 
 _SUGGESTIONS = ("model", "given", "none")
 _SHOWN = 20  # notes; a moved folder gives one for every file
-
-
-def model_version(extractor: Extractor) -> str:
-    """The name under which Label Studio shows a model's predictions; changes with the model."""
-    info = extractor.info
-    return f"{info['name']}-{info['hash']}"
 
 
 def model_suggestions(extractor: Extractor) -> Suggest:

@@ -23,12 +23,14 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from annotation.backend import SECRET_HEADER, LiveModel, create_app
+from annotation.backend import SECRET_HEADER, create_app
 from annotation.client import Connection, connect
 from annotation.interface import labelling_interface
+from annotation.live_model import LiveModel
 from annotation.regions import to_regions
-from annotation.serve import Training, check_host, listen, read_secret, register
+from annotation.serve import check_host, listen, read_secret, register
 from annotation.suggestions import Controls, Drawings, SpanQueue
+from annotation.training_command import Training
 from tests.fakes import RegexExtractor
 from zhibiao import Extractor
 from zhibiao.errors import FormatError, ModelError, ServerError

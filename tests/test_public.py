@@ -84,7 +84,7 @@ def test_documented_commands_exist(root: Path, name: str) -> None:
             assert done.returncode == 0, done.stderr
             for option in (word for word in words if word.startswith("--")):
                 assert option in done.stdout, line
-        elif words and words[0] not in ("python", "docker"):
+        elif words and words[0] not in ("python", "python3", "docker"):
             assert (root / words[0]).is_file(), line
 
 

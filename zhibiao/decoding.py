@@ -15,18 +15,22 @@ import numpy.typing as npt
 from zhibiao.spans import LABELS, Span
 from zhibiao.tagging import tags_to_spans
 
-__all__ = ["decode", "log_softmax", "viterbi"]
+__all__ = ["decode", "log_softmax", "marginals", "viterbi"]
 
 Floats = npt.NDArray[np.float32]
 
 
 @cache
-def _allowed(count: int) -> npt.NDArray[np.bool_]:
-    """Which of ``count`` tags may follow which, shape (from, to); ``I-`` tags have even numbers."""
+def _allowed(count: int, touching: bool = True) -> npt.NDArray[np.bool_]:
+    """Which of ``count`` tags may follow which, shape (from, to); ``I-`` tags have even numbers.
+
+    Without ``touching`` a span may not begin where one of its own label ends.
+    """
     allowed = np.ones((count, count), dtype=np.bool_)
     for inside in range(2, count, 2):
         allowed[:, inside] = False
         allowed[[inside - 1, inside], inside] = True
+        allowed[[inside - 1, inside], inside - 1] = touching
     return allowed
 
 
@@ -41,17 +45,24 @@ def log_softmax(logits: Floats) -> Floats:
 
 
 def viterbi(
-    scores: Floats, transitions: Floats | None = None, *, open_start: bool = False
+    scores: Floats,
+    transitions: Floats | None = None,
+    *,
+    open_start: bool = False,
+    touching: bool = True,
 ) -> npt.NDArray[np.int64]:
     """The best valid tag sequence, shape (n,), for tag scores of shape (n, tags).
 
     ``transitions`` of shape (tags from, tags to) is added at each step; forbidden steps stay
     forbidden. With ``open_start`` the first tag may be an ``I-``, as in the middle of a text.
+    Without ``touching`` two spans of one label have something between them.
     """
     length, count = scores.shape
     if not length:
         return np.zeros(0, dtype=np.int64)
-    steps = np.where(_allowed(count), 0.0 if transitions is None else transitions, -np.inf)
+    steps = np.where(
+        _allowed(count, touching), 0.0 if transitions is None else transitions, -np.inf
+    )
     best = scores[0].astype(np.float64)
     if not open_start:
         best[2::2] = -np.inf
@@ -67,57 +78,94 @@ def viterbi(
     return tags
 
 
-def _best_tags(scores: Floats) -> npt.NDArray[np.int64]:
+def _best_tags(scores: Floats, touching: bool) -> npt.NDArray[np.int64]:
     """The same as :func:`viterbi` without transitions, but fast on scores that are mostly clear.
 
     Cut the text before every character whose best tag is not an ``I-``. A piece decoded alone,
     with any tag allowed first, scores at least what the whole optimum has there; so when every
-    piece's best sequence begins with no ``I-``, together they are the whole optimum. A piece that
-    does begin with one is joined to the piece before it and decoded again.
+    step from a piece's best sequence to the next one's is allowed, together they are the whole
+    optimum. Two pieces whose meeting is not allowed are joined and decoded again.
     """
     best: npt.NDArray[np.int64] = scores.argmax(axis=1)
     if not len(best):
         return best
+    allowed = _allowed(scores.shape[1], touching)
     inside = _is_inside(best)
     inside[0] = False
-    before = np.concatenate(([0], best[:-1]))
     # Most pieces are valid as they stand: their optimum is the best tag of each character.
-    broken = np.flatnonzero(inside & (before != best) & (before != best - 1))
+    broken = np.flatnonzero(~allowed[best[:-1], best[1:]]) + 1
     if _is_inside(best[:1])[0]:
         broken = np.concatenate(([0], broken))
-    starts = np.flatnonzero(~inside)
-    done = 0
+    starts = np.append(np.flatnonzero(~inside), len(best))
+    joined: list[tuple[int, int]] = []  # first and last + 1 of the pieces decoded together so far
     for position in broken.tolist():
-        if position < done:
+        if joined and position < starts[joined[-1][1]]:
             continue
         first = int(np.searchsorted(starts, position, side="right")) - 1
         last = first + 1
         while True:
-            low = int(starts[first])
-            high = int(starts[last]) if last < len(starts) else len(best)
-            piece = viterbi(scores[low:high], open_start=low > 0)
-            if low == 0 or not _is_inside(piece[:1])[0]:
+            low, high = int(starts[first]), int(starts[last])
+            piece = viterbi(scores[low:high], open_start=low > 0, touching=touching)
+            if low > 0 and not allowed[best[low - 1], piece[0]]:
+                first -= 1
+                # Pieces that were joined stay so: part of their optimum is not an optimum.
+                if joined and first < joined[-1][1]:
+                    first = joined.pop()[0]
+            elif high < len(best) and not allowed[piece[-1], best[high]]:
+                last += 1
+            else:
                 break
-            first -= 1
         best[low:high] = piece
-        done = high
+        joined.append((first, last))
     return best
+
+
+def marginals(scores: Floats, transitions: Floats) -> npt.NDArray[np.float64]:
+    """Tag probabilities of every character under a CRF, shape (n, tags), each row summing to 1.
+
+    ``scores`` has shape (n, tags), ``transitions`` (tags from, tags to); sequences with forbidden
+    steps have no part (forward-backward algorithm: Rabiner 1989, Lafferty et al. 2001).
+    """
+    length, count = scores.shape
+    # A common factor in a row or in all transitions cancels. The floor keeps a row from vanishing.
+    high = scores.max(axis=1, keepdims=True, initial=-np.inf)
+    emissions = np.maximum(np.exp((scores - high).astype(np.float64)), 1e-100)
+    steps = np.where(_allowed(count), np.exp(transitions - np.float64(transitions.max())), 0.0)
+    forward = np.empty((length, count))
+    backward = np.ones((length, count))
+    for i in range(length):
+        row = emissions[i] * (forward[i - 1] @ steps if i else 1.0)
+        if i == 0:
+            row[2::2] = 0.0
+        forward[i] = row / row.sum()
+    for i in range(length - 2, -1, -1):
+        row = steps @ (emissions[i + 1] * backward[i + 1])
+        backward[i] = row / row.sum()
+    both = forward * backward
+    return np.asarray(both / both.sum(axis=1, keepdims=True))
 
 
 def decode(
     log_probabilities: Floats,
     transitions: Floats | None = None,
     labels: Sequence[str] = LABELS,
+    *,
+    touching: bool = True,
 ) -> list[Span]:
     """Spans with scores for one text from its characters' tag log-probabilities, shape (n, tags).
 
     A span's score is the probability, characters taken as independent, that exactly its
-    characters carry its label: its ``B-``, its ``I-`` and no further ``I-`` after it.
+    characters carry its label: its ``B-``, its ``I-`` and no further ``I-`` after it. With the
+    ``transitions`` of a CRF the characters' probabilities are its :func:`marginals`. Without
+    ``touching`` no two spans of one label meet.
     """
     if transitions is None:
-        tags = _best_tags(log_probabilities)
+        tags = _best_tags(log_probabilities, touching)
     else:
-        tags = viterbi(log_probabilities, transitions)
+        tags = viterbi(log_probabilities, transitions, touching=touching)
+        if tags.any():  # nothing to score where nothing was found
+            probabilities = marginals(log_probabilities, transitions)
+            log_probabilities = np.log(np.maximum(probabilities, 1e-300)).astype(np.float32)
     spans = tags_to_spans(tags, labels)
     if not spans:
         return []

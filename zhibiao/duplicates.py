@@ -51,7 +51,9 @@ def near_duplicates(texts: Sequence[str], threshold: float = 0.5) -> list[Pair]:
     try:
         from datasketch import MinHash, MinHashLSH
     except ImportError as error:
-        raise ZhibiaoError("datasketch is missing: pip install 'zhibiao[annotate]' or 'zhibiao[train]'") from error
+        raise ZhibiaoError(
+            "datasketch is missing: pip install 'zhibiao[annotate]' or 'zhibiao[train]'"
+        ) from error
     sets = [_shingles(text) for text in texts]
     tables = MinHashLSH(threshold=threshold * _MARGIN, num_perm=_PERMUTATIONS)
     pairs: list[Pair] = []

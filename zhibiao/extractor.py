@@ -142,7 +142,12 @@ class Extractor:
 
     def _extract_group(self, texts: list[str]) -> Iterator[list[Span]]:
         for scores in self.log_probabilities(texts):
-            spans = decode(scores, self.settings.transitions, self.labels)
+            spans = decode(
+                scores,
+                self.settings.transitions,
+                self.labels,
+                touching=self.settings.touching,
+            )
             least = self.settings.thresholds
             yield [span for span in spans if span.score >= least.get(span.label, 0.0)]
 
