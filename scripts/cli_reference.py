@@ -28,9 +28,16 @@ PROGRAMS = (
     "training.train",
     "training.export",
     "training.evaluate_model",
+    "training.compare_models",
+    "training.calibrate",
+    "training.convert",
+    "training.check_data",
+    "training.study",
+    "training.distil",
     "training.splits",
     "scripts/check_corpus.py",
     "scripts/benchmark.py",
+    "scripts/benchmark_annotation.py",
 )
 """Modules with their commands, and scripts, in the order of the page."""
 

@@ -7,40 +7,38 @@ import random
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import load_file
 
+from tests.training_runs import TAGGED, config, report, reports_in
 from training.adapt import AdaptConfig, Task, adapt
 from training.augment import AugmentConfig, Augmenter
-from training.config import load_config
+from training.config import Config, load_config
 from training.dataset import WindowDataset, lost_spans
+from training.distil import DistilConfig
 from training.encoder import build, cosine_to_package, packaged_source
 from training.evaluate_model import evaluate
 from training.export import Gate, export
+from training.provenance import git_state
+from training.settings import TrainConfig
 from training.splits import assign_splits
-from training.train import TrainConfig, train
+from training.train import train
 from training.weights import load_encoder, tiny_encoder
-from zhibiao import Extractor, FormatError, ModelError, Report, Span, parse_tagged, write_jsonl
+from zhibiao import Extractor, FormatError, ModelError, Report, Span
 from zhibiao.characters import CharacterEncoder
 from zhibiao.corpus import read_reports, read_split
 from zhibiao.tagging import TAGS
 
-TAGGED = (
-    "⟦年份|2016年⟧，⟦机构|县科技局⟧与⟦企业名|恒川机电⟧合作，⟦指标|专利申请量⟧达⟦数值|813⟧⟦单位|件⟧，"
-    "同比增长⟦数值|78.5⟧⟦单位|%⟧。\n共有企业参加，反响良好。"
-)
-
-
-def report(number: int = 0) -> Report:
-    text, spans = parse_tagged(TAGGED * 4)
-    return Report(f"r{number}", text, spans)
-
 
 def test_ready_configs_load(root: Path) -> None:
-    kinds = {"adapt": AdaptConfig}
-    for path in sorted((root / "configs").glob("*.yaml")):
-        load_config(kinds.get(path.stem.split("-")[0], TrainConfig), path)
+    kinds: dict[str, type[Config]] = {"adapt": AdaptConfig, "distil": DistilConfig}
+    names = {path.stem for path in (root / "configs").glob("*.yaml")}
+    for name in sorted(names):
+        load_config(kinds.get(name, TrainConfig), root / "configs" / f"{name}.yaml")
+    assert names >= {"compact", "continue", "debug", "macbert-base", "roberta-wwm-ext"}
+    assert names >= {"roberta-wwm-ext-large", "ernie-3.0-base"}
+
+
+BASE = "{name: x, encoder: null, output: o, train: [a.jsonl], validation: [b.jsonl]}"
 
 
 @pytest.mark.parametrize(
@@ -54,6 +52,18 @@ def test_ready_configs_load(root: Path) -> None:
         ("name: x", ["epochs"], "write key=value"),
         ("name: x", ["epochs=many"], "epochs: Input should be a valid integer"),
         ("name: x", [], "key 'output' is missing"),
+        ("head: crf", ["haed=softmax"], "unknown key 'haed'; did you mean 'head'?"),
+        ("head: crv", [], "head: Input should be 'softmax' or 'crf', found 'crv'"),
+        (BASE, ["precision=half"], "precision: Input should be 'auto', 'bf16', 'fp16' or 'fp32'"),
+        (BASE, ["train=[]"], "train: List should have at least 1 item"),
+        (BASE, ["overlap=200"], "overlap 200 is more than half of window 254"),
+        (BASE, ["labels=[甲, 甲]", "augment=null"], "labels: give each once"),
+        (BASE, ["labels=[甲]"], "set augment: null"),
+        (BASE, ["head=crf", "label_smoothing=0.1"], "are for head: softmax"),
+        (BASE, ["class_weights={指标值: 2}"], "class_weights: '指标值' is none of 机构, 指标"),
+        (BASE, ["class_weights={指标: 0}"], "class_weights: 指标 must be above 0"),
+        (BASE, ["layer_decay=1.1"], "layer_decay: Input should be less than or equal to 1"),
+        (BASE, ["ema_decay=1"], "ema_decay: Input should be less than 1"),
     ],
 )
 def test_config_errors(tmp_path: Path, content: str, overrides: list[str], message: str) -> None:
@@ -142,30 +152,7 @@ def test_lost_spans_are_counted() -> None:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    folder = tmp_path_factory.mktemp("data")
-    write_jsonl(folder / "train.jsonl", [report(i) for i in range(6)])
-    write_jsonl(folder / "validation.jsonl", [report(100)])
-    return str(folder / "train.jsonl"), str(folder / "validation.jsonl")
-
-
-def config(data: tuple[str, str], output: Path, **changes: object) -> TrainConfig:
-    settings = {
-        "name": "test",
-        "encoder": None,
-        "output": str(output),
-        "train": [data[0]],
-        "validation": [data[1]],
-        "window": 126,
-        "epochs": 30,
-        "batch_windows": 2,
-        "learning_rate": 5e-3,
-        "head_learning_rate": 5e-3,
-        "bf16": False,
-        "device": "cpu",
-        "augment": {"mask_figures": 0.0, "narrow_punctuation": 0.0, "page_noise": 0.0},
-        "patience": 30,
-    }
-    return TrainConfig.model_validate(settings | changes)
+    return reports_in(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +166,19 @@ def test_model_directory_is_complete(trained: Path, data: tuple[str, str]) -> No
     settings = json.loads((trained / "zhibiao.json").read_text(encoding="utf-8"))
     assert settings["config"]["epochs"] == 30
     assert settings["data"]["train"]["reports"] == 6
-    assert set(settings["packages"]) >= {"torch", "transformers", "seqeval"}
+    assert settings["data"]["train"]["sources"] == [data[0]]
+    assert set(settings["packages"]) >= {"torch", "transformers", "seqeval", "python"}
+    assert settings["seed"] == 13
+    assert settings["git"] == git_state()
+    assert settings["hardware"]["device"] == "cpu"
+    effort = settings["training"]
+    assert effort["seconds"] > 0
+    history = json.loads((trained / "history.json").read_text(encoding="utf-8"))
+    assert effort["steps"] == history[-1]["step"]
+    best = max(row["eval_f1"] for row in history if "eval_f1" in row)
+    best_steps = [row["step"] for row in history if row.get("eval_f1") == best]
+    assert effort["best_step"] == min(best_steps)
+    assert not (trained / "checkpoints").exists()
     extractor = Extractor.from_pretrained(trained, backend="torch")
     result = evaluate(extractor, read_reports(data[1]))
     assert result["micro"] == settings["metrics"]["validation"]["micro"]
@@ -225,43 +224,6 @@ def test_export_refuses_what_differs(
 )
 def test_gate(gate: Gate, passed: bool) -> None:
     assert gate.passed is passed
-
-
-def test_resumed_training_ends_where_it_would_have(
-    data: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    augmented = {"augment": {}, "epochs": 3}
-    whole, _ = train(config(data, tmp_path / "whole", **augmented))
-
-    class KilledError(Exception):
-        pass
-
-    from training import train as module
-
-    original = module._ReportTrainer.evaluate
-
-    def killed(self: object, *a: object, **k: object) -> object:
-        if self.state.epoch and self.state.epoch > 1.5:  # type: ignore[attr-defined]
-            raise KilledError
-        return original(self, *a, **k)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(module._ReportTrainer, "evaluate", killed)
-        with pytest.raises(KilledError):
-            train(config(data, tmp_path / "cut", **augmented))
-    resumed, _ = train(config(data, tmp_path / "cut", resume=True, **augmented))
-    wanted, found = (load_file(d / "model.safetensors") for d in (whole, resumed))
-    assert all(np.array_equal(wanted[name], found[name]) for name in wanted)
-
-
-def test_one_report_on_both_sides(data: tuple[str, str], tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="is in training and validation"):
-        train(config((data[0], data[0]), tmp_path / "m"))
-
-
-def test_spans_longer_than_the_window(data: tuple[str, str], tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="raise the window"):
-        train(config(data, tmp_path / "m", window=8, overlap=0))
 
 
 def test_encoder_from_the_package(tmp_path: Path) -> None:

@@ -13,15 +13,20 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from zhibiao.errors import FormatError
 
-__all__ = ["Config", "load_config"]
+__all__ = ["Config", "load_config", "options_of"]
 
 _EXPONENT = re.compile(r"[-+]?[0-9][0-9.]*e[-+]?[0-9]+", re.IGNORECASE)
 
 
 class Config(BaseModel):
-    """Base of all configs: fields with types and defaults; nothing else is accepted."""
+    """Base of all configs: fields with types and defaults; nothing else is accepted.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    The docstring under a field says what it does; :func:`options_of` shows it.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
 
 
 C = TypeVar("C", bound=Config)
@@ -40,8 +45,11 @@ def load_config(kind: type[C], path: str | Path, overrides: Sequence[str] = ()) 
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise FormatError(f"{path}: no such config; ready ones are in configs/") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(f"{path}: cannot be read as a text file ({error})") from error
     except yaml.YAMLError as error:
-        raise FormatError(f"{path}: not YAML: {error}") from error
+        reason = " ".join(str(error).split())
+        raise FormatError(f"{path}: not YAML: {reason}") from error
     if not isinstance(data, dict):
         raise FormatError(f"{path}: a config is a mapping of keys to values")
     for override in overrides:
@@ -91,6 +99,8 @@ def _explain(kind: type[Config], error: ValidationError) -> str:
             near = difflib.get_close_matches(place.rsplit(".", 1)[-1], valid, n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]!r}?" if near else f"; valid: {', '.join(valid)}"
             lines.append(f"unknown key {place!r}{hint}")
+        elif not place:  # a rule over several keys, which names them itself
+            lines.append(problem["msg"].removeprefix("Value error, "))
         elif problem["type"] == "missing":
             lines.append(f"key {place!r} is missing")
         else:
@@ -107,3 +117,20 @@ def _keys(kind: type[BaseModel]) -> list[str]:
             if isinstance(part, type) and issubclass(part, BaseModel):
                 names.extend(_keys(part))
     return names
+
+
+def options_of(kind: type[BaseModel]) -> str:
+    """One line a key: name, default, description; the keys of nested configs stay out."""
+    lines = []
+    for name, field in kind.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        if field.is_required():
+            shown = "required"
+        elif isinstance(default, BaseModel):
+            shown = "its defaults"
+        elif isinstance(default, list):
+            shown = "、".join(map(str, default))
+        else:
+            shown = yaml.safe_dump(default).split("\n", 1)[0]
+        lines.append(f"  {name} ({shown}): {field.description or ''}".rstrip(" :"))
+    return "\n".join(lines)

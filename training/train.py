@@ -1,296 +1,244 @@
 """Fine-tune a token classifier on tagged reports.
 
     python -m training.train --config configs/compact.yaml [key=value ...]
+    torchrun --nproc_per_node 4 -m training.train --config configs/roberta-wwm-ext-large.yaml
 
 Training stops when whole-report F1 on the validation reports has not risen for ``patience``
 epochs, and the best epoch is kept. ``resume=true`` goes on from the last checkpoint in the
-output folder.
+output folder, after whatever interruption, and ends with the weights it would have ended with.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
-import platform
+import os
 import shutil
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
-from pydantic import Field, model_validator
-from torch import nn
 from transformers import (
-    AutoModelForTokenClassification,
-    AutoTokenizer,
     EarlyStoppingCallback,
-    Trainer,
+    PrinterCallback,
     TrainerCallback,
-    TrainingArguments,
     set_seed,
 )
+from transformers.utils import logging as transformers_logging
 
-from training.augment import AugmentConfig, Augmenter
-from training.config import Config, load_config
-from training.dataset import WindowDataset, collate, data_hash, lost_spans
-from training.evaluate_model import score_extractor
-from training.weights import TOKENIZER_FILES, save_weights, tiny_encoder
+from training.augment import Augmenter
+from training.averaging import AverageUpdater, WeightAverage
+from training.config import load_config, options_of
+from training.dataset import WindowDataset, collate
+from training.failures import TrainingError, explain_memory, explain_writing
+from training.heads import CrfHead, SoftmaxHead, tag_weights
+from training.launch import arguments_of, precision_of
+from training.pretrained import fetch_tokenizer, token_classifier
+from training.progress import ProgressReport
+from training.provenance import git_state, hardware, packages
+from training.settings import TrainConfig
+from training.sources import describe_data, read_data
+from training.trainer import EpochSetter, ReportTrainer, last_checkpoint, transitions_of
+from training.weights import save_weights, tiny_encoder
 from zhibiao.backends import TorchBackend
 from zhibiao.characters import CharacterEncoder
-from zhibiao.corpus import read_reports
-from zhibiao.errors import FormatError, ZhibiaoError
+from zhibiao.errors import ZhibiaoError
 from zhibiao.extractor import Extractor
 from zhibiao.metrics import Scores
 from zhibiao.model_directory import ModelDirectory
 from zhibiao.reports import Report
-from zhibiao.spans import LABELS
 from zhibiao.tagging import tags_of
 
 __all__ = ["TrainConfig", "train"]
 
-_PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "seqeval")
-
-
-class TrainConfig(Config):
-    """What ``training.train`` does; ``encoder: null`` makes a tiny random one, for tests."""
-
-    name: str
-    encoder: str | None
-    output: str
-    train: list[str]
-    validation: list[str]
-    labels: list[str] = Field(default=list(LABELS), min_length=1)
-    version: str = "0.1.0"
-    window: int = Field(default=254, ge=8, le=510)
-    overlap: int = Field(default=32, ge=0)
-    epochs: int = Field(default=12, ge=1)
-    batch_windows: int = Field(default=24, ge=1)
-    learning_rate: float = 3e-4
-    head_learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    warmup: float = 0.1
-    dropout: float = 0.1
-    label_smoothing: float = 0.0
-    augment: AugmentConfig | None = AugmentConfig()
-    patience: int = Field(default=4, ge=1)
-    seed: int = 13
-    bf16: bool = True
-    device: str | None = None
-    resume: bool = False
-
-    @model_validator(mode="after")
-    def _overlap_fits(self) -> Self:
-        if self.overlap > self.window // 2:
-            raise ValueError(f"overlap {self.overlap} is more than half of window {self.window}")
-        return self
-
-
-class _ReportTrainer(Trainer):
-    """transformers' Trainer, scored on whole reports, with a faster head."""
-
-    def __init__(
-        self,
-        *,
-        config: TrainConfig,
-        network: nn.Module,
-        extractor: Extractor,
-        reports: list[Report],
-        **arguments: Any,
-    ) -> None:
-        super().__init__(model=network, **arguments)
-        self._network = network
-        self._config = config
-        self._extractor = extractor
-        self._reports = reports
-
-    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        self._network.eval()
-        scores = score_extractor(self._extractor, self._reports)
-        self._network.train()
-        metrics = {f"eval_{label}": counts.f1 for label, counts in scores.labels.items()}
-        metrics |= {"eval_f1": scores.micro.f1, "epoch": self.state.epoch or 0.0}
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(
-            self.args, self.state, self.control, metrics
-        )
-        return metrics
-
-    def create_optimizer(self, *_: Any, **__: Any) -> torch.optim.Optimizer:
-        if self.optimizer is None:
-            config = self._config
-            groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-            for name, parameter in self._network.named_parameters():
-                head = name.startswith("classifier")
-                rate = config.head_learning_rate if head else config.learning_rate
-                # Biases and norms are left out of the decay, as BERT's authors do.
-                decay = 0.0 if parameter.ndim < 2 else config.weight_decay
-                groups.setdefault((rate, decay), []).append(parameter)
-            self.optimizer = torch.optim.AdamW(
-                [
-                    {"params": parameters, "lr": rate, "weight_decay": decay}
-                    for (rate, decay), parameters in groups.items()
-                ],
-                betas=(0.9, 0.98),
-            )
-        return self.optimizer
-
-
-class _EpochSetter(TrainerCallback):
-    """Tells the dataset which epoch it is, for windows that are cut anew each time."""
-
-    def __init__(self, dataset: WindowDataset) -> None:
-        self._dataset = dataset
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._dataset.epoch = round(state.epoch or 0)
+# They change what is shown or how fast, not what is learnt.
+_WITHOUT_EFFECT = {"output", "resume", "version", "name"}
+_WITHOUT_EFFECT |= {"log_every", "tensorboard", "threads", "workers"}
 
 
 def train(config: TrainConfig) -> tuple[Path, Scores]:
     """Train as configured; returns the model directory and its scores on the validation reports.
 
-    Raises:
-        FormatError: data that breaks its format, a report in training and validation, gold spans
-            lost to windows, or a loss that is not a number.
-    """
-    set_seed(config.seed)
-    output = Path(config.output)
-    output.mkdir(parents=True, exist_ok=True)
-    labels = tuple(config.labels)
-    tags = tags_of(labels)
-    reports = [report for source in config.train for report in read_reports(source, labels)]
-    validation = [r for source in config.validation for r in read_reports(source, labels)]
-    shared = {r.id for r in reports} & {r.id for r in validation}
-    if shared:
-        raise FormatError(f"report {min(shared)!r} is in training and validation; split by report")
-    lost = lost_spans([*reports, *validation], config.window, config.overlap)
-    if lost:
-        raise FormatError(f"{lost} gold spans do not fit window {config.window}; raise the window")
+    Under torchrun or accelerate every process calls this; the first one writes.
 
-    if not config.resume:
-        shutil.rmtree(output / "checkpoints", ignore_errors=True)
-    encoder = config.encoder or tiny_encoder(output / "tiny", (r.text for r in reports))
-    _copy_tokenizer(encoder, output)
-    characters = CharacterEncoder.from_directory(output)
-    model = AutoModelForTokenClassification.from_pretrained(
-        encoder,
-        num_labels=len(tags),
-        id2label=dict(enumerate(tags)),
-        label2id={tag: number for number, tag in enumerate(tags)},
-        # A model of another label set gives its encoder, not its head.
-        ignore_mismatched_sizes=True,
-        classifier_dropout=config.dropout,
-        dtype=torch.float32,
-    )
-    positions = model.config.max_position_embeddings
-    if config.window + 2 > positions:
-        raise FormatError(
-            f"window {config.window} does not fit the encoder's {positions} positions"
-        )
-    augmenter = Augmenter(config.augment, reports) if config.augment else None
-    dataset = WindowDataset(reports, characters, config.window, config.seed, augmenter)
+    Raises:
+        FormatError: data that breaks its format, an empty split, a label that is not in the
+            config, a report in training and validation, or gold spans lost to windows.
+        ModelError: the encoder cannot be had, or is too short for the window.
+        TrainingError: no memory left, a loss that is not a number, no such device, or a
+            checkpoint of other settings.
+        OutputError: a checkpoint or the model could not be written; earlier ones are whole.
+    """
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    set_seed(config.seed)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    reports, validation = read_data(config)
+    output = Path(config.output)
+    work = output / "checkpoints"
+    arguments = arguments_of(config, work)
+    checkpoint = last_checkpoint(work) if config.resume else None
+    with arguments.main_process_first(local=False):
+        if arguments.process_index == 0:
+            _prepare(config, work, checkpoint, reports)
+    characters = CharacterEncoder.from_directory(work / "tokenizer")
+    set_seed(config.seed)
+    network = token_classifier(config.encoder or work / "tiny", config, characters.size)
+    head = _head(config, network, reports)
+    device = arguments.device
+    network.to(device)
+    average = WeightAverage(network, config.ema_decay) if config.ema_decay else None
+    labels = tuple(config.labels)
     settings = ModelDirectory(
         path=output,
         name=config.name,
         window=config.window,
         overlap=config.overlap,
         labels=labels,
+        touching=config.touching,
     )
-    cuda = config.device != "cpu" and torch.cuda.is_available()
-    arguments = TrainingArguments(
-        output_dir=str(output / "checkpoints"),
-        num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.batch_windows,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=config.warmup,
-        label_smoothing_factor=config.label_smoothing,
-        bf16=config.bf16,
-        use_cpu=not cuda,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        save_total_limit=1,
-        load_best_model_at_end=True,
-        metric_for_best_model="f1",
-        logging_steps=20,
-        report_to=[],
-        seed=config.seed,
-        remove_unused_columns=False,
-        dataloader_pin_memory=cuda,
-        # Patience must survive an interruption too.
-        restore_callback_states_from_checkpoint=True,
-        # The default hides losses that are not numbers.
-        logging_nan_inf_filter=False,
+    extractor = Extractor(
+        TorchBackend(average.network if average else network, str(device)),
+        characters,
+        settings,
+        threads=1,
+        gpu=device.type == "cuda",
     )
-    backend = TorchBackend(model, "cuda" if cuda else "cpu")
-    extractor = Extractor(backend, characters, settings, threads=1, gpu=cuda)
-    trainer = _ReportTrainer(
+    augmenter = Augmenter(config.augment, reports) if config.augment else None
+    dataset = WindowDataset(reports, characters, config.window, config.seed, augmenter)
+    data = {"train": describe_data(config.train, reports)}
+    data["validation"] = describe_data(config.validation, validation)
+    progress = ProgressReport()
+    callbacks: list[TrainerCallback] = [
+        EpochSetter(dataset),
+        EarlyStoppingCallback(config.patience),
+        progress,
+    ]
+    if average:
+        callbacks.append(AverageUpdater(average))
+    if config.tensorboard and arguments.process_index == 0:
+        callbacks.append(_tensorboard(output / "tensorboard", checkpoint))
+    trainer = ReportTrainer(
         config=config,
+        network=network,
+        head=head,
+        average=average,
         extractor=extractor,
         reports=validation,
-        network=model,
+        facts={
+            **config.model_dump(mode="json", exclude=_WITHOUT_EFFECT),
+            "processes": arguments.world_size,
+            **{f"{split} data": facts["hash"] for split, facts in data.items()},
+        },
         args=arguments,
         train_dataset=dataset,
         eval_dataset=dataset,  # Trainer wants one; evaluate() scores whole reports instead
         data_collator=lambda items: collate(items, characters.padding),
-        callbacks=[_EpochSetter(dataset), EarlyStoppingCallback(config.patience)],
+        callbacks=callbacks,
     )
-    resume = config.resume and (output / "checkpoints").is_dir()
-    result = trainer.train(resume_from_checkpoint=resume or None)
-    if not math.isfinite(result.training_loss):
-        raise FormatError("the loss is not a number; lower learning_rate or set bf16=false")
-    model.eval()
-    scores = score_extractor(extractor, validation)
-    _save(config, model, output, reports, validation, scores, trainer.state.log_history)
-    shutil.rmtree(output / "checkpoints", ignore_errors=True)
-    return output, scores
-
-
-def _copy_tokenizer(encoder: str | Path, output: Path) -> None:
-    if str(encoder).startswith((".", "/", "runs/")) and not Path(encoder).is_dir():
-        raise FormatError(
-            f"{encoder}: no such encoder folder; make it with training.encoder or adapt"
-        )
-    if Path(encoder).is_dir():
-        for name in TOKENIZER_FILES:
-            if (Path(encoder) / name).is_file():
-                shutil.copyfile(Path(encoder) / name, output / name)
-    else:
-        AutoTokenizer.from_pretrained(encoder).save_pretrained(output)
-
-
-def _save(
-    config: TrainConfig,
-    model: nn.Module,
-    output: Path,
-    reports: list[Report],
-    validation: list[Report],
-    scores: Scores,
-    history: list[dict[str, Any]],
-) -> None:
-    # An int8 graph of an earlier run would go on answering for the new weights.
-    (output / "model.onnx").unlink(missing_ok=True)
-    save_weights(model, output)
-    settings = {
+    trainer.remove_callback(PrinterCallback)
+    try:
+        with explain_memory(config):
+            trainer.resume(checkpoint)
+    finally:
+        progress.close()
+    best = trainer.best_network
+    for parameter in best.parameters():  # as the file will hold them, so that scores are its own
+        parameter.data = parameter.data.half().float()
+    scores = trainer.score()
+    transitions = transitions_of(best)
+    record = {
         "name": config.name,
         "version": config.version,
         "window": config.window,
         "overlap": config.overlap,
         "temperature": 1.0,
         "thresholds": {},
-        "transitions": None,
+        "touching": config.touching,
+        "transitions": None if transitions is None else transitions.tolist(),
         "seed": config.seed,
-        "config": config.model_dump(),
-        "data": {
-            "train": {"reports": len(reports), "hash": data_hash(reports)},
-            "validation": {"reports": len(validation), "hash": data_hash(validation)},
+        "config": config.model_dump(mode="json"),
+        "data": data,
+        "git": git_state(),
+        "packages": packages(),
+        "hardware": hardware(device, arguments.world_size),
+        "training": {
+            **trainer.effort(),
+            "precision": precision_of(config, device),
+            "steps": trainer.state.global_step,
+            "best_step": trainer.state.best_global_step,
         },
-        "packages": {name: version(name) for name in _PACKAGES}
-        | {"python": platform.python_version()},
         "metrics": {"validation": scores.to_dict()},
     }
-    _write_json(output / "zhibiao.json", settings)
-    _write_json(output / "history.json", history)
+    if arguments.process_index == 0:
+        _save(best, output, record, trainer.state.log_history)
+    if arguments.world_size > 1:
+        torch.distributed.barrier()
+    return output, scores
+
+
+def _prepare(
+    config: TrainConfig, work: Path, checkpoint: Path | None, reports: Sequence[Report]
+) -> None:
+    """Make the working folder: whole checkpoints only, the tokenizer, the tiny encoder."""
+    for path in work.glob("checkpoint-*") if checkpoint else [work]:
+        if path != checkpoint and not (checkpoint and (path / "progress.json").is_file()):
+            shutil.rmtree(path, ignore_errors=True)
+    encoder = config.encoder or tiny_encoder(work / "tiny", (r.text for r in reports))
+    fetch_tokenizer(encoder, work / "tokenizer")
+
+
+def _head(config: TrainConfig, network: Any, reports: Sequence[Report]) -> CrfHead | SoftmaxHead:
+    if config.head == "crf":
+        # A part of the network: checkpoints, averages and other processes take it along.
+        network.crf = CrfHead(len(tags_of(config.labels)))
+        crf: CrfHead = network.crf
+        return crf
+    weights = None
+    if config.class_weights:
+        weights = tag_weights(config.class_weights, reports, config.labels)
+    return SoftmaxHead(config.label_smoothing, weights)
+
+
+def _tensorboard(folder: Path, checkpoint: Path | None) -> TrainerCallback:
+    """Curves: train/loss, grad_norm, learning_rate, characters_per_second; eval/f1, eval/LABEL."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise TrainingError(
+            "tensorboard: true needs the package tensorboard: pip install 'zhibiao[train]'"
+        ) from error
+    from transformers.integrations.integration_utils import TensorBoardCallback
+
+    step = None
+    if checkpoint:  # what came after it comes again
+        step = int(checkpoint.name.rpartition("-")[2]) + 1
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+    writer = SummaryWriter(folder, purge_step=step)
+    return TensorBoardCallback(writer)  # type: ignore[no-untyped-call]
+
+
+def _save(
+    network: Any, output: Path, record: dict[str, Any], history: list[dict[str, Any]]
+) -> None:
+    """Put the model together beside the checkpoints, then move it into place file by file."""
+    work = output / "checkpoints"
+    folder = work / "model"
+    if hasattr(network, "crf"):
+        del network.crf  # its transitions are in zhibiao.json
+    with explain_writing(output, "make room there, then run again with resume=true"):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(work / "tokenizer", folder)
+        save_weights(network, folder)
+        _write_json(folder / "history.json", history)
+        _write_json(folder / "zhibiao.json", record)
+        # An int8 graph of an earlier run would go on answering for the new weights.
+        (output / "model.onnx").unlink(missing_ok=True)
+        for path in sorted(folder.iterdir()):
+            os.replace(path, output / path.name)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def _write_json(path: Path, data: Any) -> None:
@@ -299,7 +247,9 @@ def _write_json(path: Path, data: Any) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        description=__doc__,
+        epilog=f"keys of the config and their defaults:\n{options_of(TrainConfig)}",
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
@@ -308,7 +258,8 @@ def main(argv: list[str] | None = None) -> None:
         output, scores = train(load_config(TrainConfig, options.config, options.overrides))
     except (ZhibiaoError, OSError) as error:
         parser.exit(2, f"error: {error}\n")
-    print(f"{output}: validation F1 {scores.micro.f1:.4f}, macro {scores.macro_f1:.4f}")
+    if int(os.environ.get("RANK", "0")) == 0:
+        print(f"{output}: validation F1 {scores.micro.f1:.4f}, macro {scores.macro_f1:.4f}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,385 @@
+"""Distil a smaller student from a larger teacher, and compare models of any size.
+
+    python -m training.distil --config configs/distil.yaml [key=value ...]
+    python -m training.distil --compare DIR DIR ... --data SOURCE ... [--backend onnx]
+
+The student learns the teacher's tag distributions on unlabelled text and on the gold reports
+(soft targets at temperature T, their loss times T squared: Hinton et al. 2015), and the gold tags
+themselves. It begins with some of the teacher's layers (DistilBERT: Sanh et al. 2019) or as
+another encoder. The teacher runs once: its log-probabilities are kept on disk in half precision,
+under a hash of teacher and text. The end is a table of size, speed and F1 of both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import Field, model_validator
+from rich.console import Console
+from torch import nn
+from transformers import (
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+from training.config import Config, load_config, options_of
+from training.dataset import data_hash
+from training.distillation.comparison import compare_models, comparison_table, score
+from training.distillation.student import make_student
+from training.distillation.targets import TargetWindows, distillation_loss, pack, soft_targets
+from training.provenance import git_state, packages
+from training.teacher import paragraphs
+from training.weights import save_weights
+from zhibiao.backends import TorchBackend
+from zhibiao.characters import CharacterEncoder
+from zhibiao.corpus import read_reports
+from zhibiao.errors import FormatError, ZhibiaoError
+from zhibiao.extractor import Extractor
+from zhibiao.files import replacing
+from zhibiao.metrics import Scores
+from zhibiao.model_directory import ModelDirectory
+from zhibiao.reports import Report
+from zhibiao.tagging import spans_to_tags
+
+__all__ = ["DistilConfig", "distil"]
+
+
+class DistilConfig(Config):
+    """What ``training.distil`` does.
+
+    The loss is ``gold_weight`` x cross-entropy on gold tags + ``soft_weight`` x T squared x
+    KL(teacher || student) on all text.
+    """
+
+    name: str
+    """Name of the student."""
+
+    teacher: str
+    """Model directory with model.safetensors."""
+
+    output: str
+    """Folder of the student."""
+
+    train: list[str] = Field(min_length=1)
+    """Gold reports: FILE.jsonl or CORPUS:SPLIT."""
+
+    validation: list[str] = Field(min_length=1)
+    """Reports whose F1 picks the best epoch."""
+
+    version: str = "0.1.0"
+    """Version of the student."""
+
+    layers: int | list[int] | None = None
+    """How many of the teacher's layers to take, evenly spaced, or which (from 0)."""
+
+    student: str | None = None
+    """Folder or hub name of another encoder, in place of layers."""
+
+    unlabelled: str | None = None
+    """Text, one paragraph a line, plain or xz, or a folder of such files."""
+
+    characters: int = Field(default=4_000_000, ge=0)
+    """How much of it to use."""
+
+    cache: str = "runs/distil-cache"
+    """Folder of the teacher's probabilities: 2 bytes a character and tag."""
+
+    temperature: float = Field(default=2.0, gt=0)
+    """T: how much both distributions are softened."""
+
+    soft_weight: float = Field(default=0.7, ge=0)
+    """Weight of the teacher's loss."""
+
+    gold_weight: float = Field(default=0.3, ge=0)
+    """Weight of the gold loss."""
+
+    window: int = Field(default=254, ge=8, le=510)
+    """Characters that the student sees at once."""
+
+    overlap: int = Field(default=32, ge=0)
+    """Characters that neighbouring windows share in prediction."""
+
+    epochs: int = Field(default=4, ge=1)
+    """Epochs; the best is kept."""
+
+    batch_windows: int = Field(default=24, ge=1)
+    """Windows of a step."""
+
+    learning_rate: float = Field(default=3e-4, gt=0)
+    """Peak rate of the encoder."""
+
+    head_learning_rate: float = Field(default=1e-3, gt=0)
+    """Peak rate of the output layer."""
+
+    weight_decay: float = Field(default=0.01, ge=0)
+    """AdamW's decay of matrices."""
+
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    """Part of all steps in which the rate rises."""
+
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Dropout before the output layer."""
+
+    seed: int = Field(default=13, ge=0)
+    """Seed of everything random."""
+
+    bf16: bool = True
+    """Half precision in training."""
+
+    device: Literal["cpu", "cuda"] | None = None
+    """null takes the GPU when there is one."""
+
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads; null leaves it to torch."""
+
+    log_every: int = Field(default=20, ge=1)
+    """Steps between two log lines."""
+
+    resume: bool = False
+    """Go on from the last checkpoint in the output folder."""
+
+    @model_validator(mode="after")
+    def _one_student(self) -> Self:
+        if (self.layers is None) == (self.student is None):
+            raise ValueError("give layers (of the teacher) or student (another encoder), not both")
+        if not self.soft_weight + self.gold_weight:
+            raise ValueError("soft_weight and gold_weight are both 0: nothing to learn")
+        if self.overlap > self.window // 2:
+            raise ValueError(f"overlap {self.overlap} is more than half of window {self.window}")
+        return self
+
+
+class _DistilTrainer(Trainer):
+    """transformers' Trainer with the distillation loss, scored on whole reports."""
+
+    def __init__(
+        self,
+        *,
+        config: DistilConfig,
+        network: nn.Module,
+        extractor: Extractor,
+        reports: list[Report],
+        **arguments: Any,
+    ) -> None:
+        super().__init__(model=network, **arguments)
+        self._network = network
+        self._config, self._extractor, self._reports = config, extractor, reports
+
+    def compute_loss(self, model: Any, inputs: Any, *_: Any, **__: Any) -> Any:
+        outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+        return distillation_loss(
+            outputs.logits,
+            inputs["gold"],
+            inputs["teacher"],
+            temperature=self._config.temperature,
+            soft_weight=self._config.soft_weight,
+            gold_weight=self._config.gold_weight,
+        )
+
+    def create_optimizer(self, *_: Any, **__: Any) -> torch.optim.Optimizer:
+        config = self._config
+        if self.optimizer is None:
+            groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+            for name, parameter in self._network.named_parameters():
+                rate = (
+                    config.head_learning_rate
+                    if name.startswith("classifier")
+                    else config.learning_rate
+                )
+                decay = 0.0 if parameter.ndim < 2 else config.weight_decay
+                groups.setdefault((rate, decay), []).append(parameter)
+            self.optimizer = torch.optim.AdamW(
+                {"params": held, "lr": rate, "weight_decay": decay}
+                for (rate, decay), held in groups.items()
+            )
+        return self.optimizer
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        self._network.eval()
+        scores = score(self._extractor, self._reports)
+        self._network.train()
+        metrics = {"eval_f1": scores.micro.f1, "epoch": self.state.epoch or 0.0}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        return metrics
+
+
+def distil(config: DistilConfig, console: Console | None = None) -> tuple[Path, Scores]:
+    """Train a student; returns its model directory and its scores on the validation reports.
+
+    Raises:
+        FormatError: broken data, a report in training and validation, or a loss that is no number.
+        ModelError: a teacher without the wanted layers or weights.
+    """
+    console = console or Console(stderr=True)
+    set_seed(config.seed)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    output = Path(config.output)
+    output.mkdir(parents=True, exist_ok=True)
+    cuda = config.device != "cpu" and torch.cuda.is_available()
+    device = "cuda" if cuda else "cpu"
+    teacher = Extractor.from_pretrained(config.teacher, backend="torch", device=device, labels=None)
+    labels = teacher.labels
+    reports = [r for source in config.train for r in read_reports(source, labels)]
+    validation = [r for source in config.validation for r in read_reports(source, labels)]
+    shared = {r.id for r in reports} & {r.id for r in validation}
+    if shared:
+        raise FormatError(f"report {min(shared)!r} is in training and validation; split by report")
+    texts = [report.text for report in reports]
+    tags: list[npt.NDArray[np.int64] | None] = [
+        spans_to_tags(len(report.text), report.spans, labels) for report in reports
+    ]
+    source = config.student or config.teacher
+    model = make_student(source, labels, output, layers=config.layers, dropout=config.dropout)
+    positions = model.config.max_position_embeddings
+    if config.window + 2 > positions:
+        raise FormatError(
+            f"window {config.window} does not fit the student's {positions} positions"
+        )
+    lines = paragraphs(config.unlabelled) if config.unlabelled else []
+    unlabelled = pack(lines, config.window, config.characters)
+    texts, tags = texts + unlabelled, tags + [None] * len(unlabelled)
+    soft = soft_targets(teacher, texts, Path(config.cache), console)
+    characters = CharacterEncoder.from_directory(output)
+    windows = TargetWindows(texts, tags, soft, characters, config.window)
+    settings = ModelDirectory(
+        path=output,
+        name=config.name,
+        window=config.window,
+        overlap=config.overlap,
+        transitions=teacher.settings.transitions,  # the student's scores imitate the teacher's
+        labels=labels,
+    )
+    extractor = Extractor(TorchBackend(model, device), characters, settings, threads=1, gpu=cuda)
+    if not config.resume:
+        shutil.rmtree(output / "checkpoints", ignore_errors=True)
+    trainer = _DistilTrainer(
+        config=config,
+        extractor=extractor,
+        reports=validation,
+        network=model,
+        args=_training_arguments(config, output, cuda=cuda),
+        train_dataset=windows,
+        eval_dataset=windows,  # Trainer wants one; evaluate() scores whole reports instead
+        data_collator=windows.collate,
+    )
+    resume = config.resume and any((output / "checkpoints").glob("checkpoint-*"))
+    result = trainer.train(resume_from_checkpoint=resume or None)
+    if not math.isfinite(result.training_loss):
+        raise FormatError("the loss is not a number; lower learning_rate or set bf16=false")
+    model.eval()
+    scores = score(extractor, validation)
+    # An int8 graph of an earlier student would go on answering for the new weights.
+    (output / "model.onnx").unlink(missing_ok=True)
+    save_weights(model, output)
+    _write_json(output / "history.json", trainer.state.log_history)
+    record = _record(config, teacher, scores)
+    record["data"] = {
+        "train": {"reports": len(reports), "hash": data_hash(reports)},
+        "validation": {"reports": len(validation), "hash": data_hash(validation)},
+        "unlabelled": {"characters": sum(map(len, unlabelled))},
+    }
+    _write_json(output / "zhibiao.json", record)
+    shutil.rmtree(output / "checkpoints", ignore_errors=True)
+    rows = compare_models([config.teacher, config.output], validation, backend="torch")
+    _write_json(output / "comparison.json", rows)
+    console.print(comparison_table(rows))
+    return output, scores
+
+
+def _training_arguments(config: DistilConfig, output: Path, *, cuda: bool) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(output / "checkpoints"),
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.batch_windows,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=config.warmup,
+        bf16=config.bf16,
+        use_cpu=not cuda,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="f1",
+        logging_steps=config.log_every,
+        report_to=[],
+        disable_tqdm=True,
+        seed=config.seed,
+        remove_unused_columns=False,
+        dataloader_pin_memory=cuda,
+        logging_nan_inf_filter=False,
+    )
+
+
+def _record(config: DistilConfig, teacher: Extractor, scores: Scores) -> dict[str, Any]:
+    transitions = teacher.settings.transitions
+    return {
+        "name": config.name,
+        "version": config.version,
+        "window": config.window,
+        "overlap": config.overlap,
+        "temperature": 1.0,
+        "thresholds": {},
+        "transitions": None if transitions is None else transitions.tolist(),
+        "seed": config.seed,
+        "config": config.model_dump(mode="json"),
+        "teacher": teacher.info,
+        "git": git_state(),
+        "packages": packages(),
+        "metrics": {"validation": scores.to_dict()},
+    }
+
+
+def _write_json(path: Path, data: Any) -> None:
+    with replacing(path) as stream:
+        stream.write(json.dumps(data, ensure_ascii=False, indent=1) + "\n")
+
+
+def _arguments(argv: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=f"keys of the config and their defaults:\n{options_of(DistilConfig)}",
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--config", type=Path, help="distil as this YAML file says")
+    what.add_argument("--compare", nargs="+", metavar="DIR", help="only compare models")
+    parser.add_argument("--data", nargs="+", default=[], metavar="SOURCE", help="for --compare")
+    parser.add_argument("--backend", choices=("torch", "onnx"), default="torch")
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    return parser, parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser, options = _arguments(argv)
+    if options.compare and not options.data:
+        parser.error("--compare needs --data SOURCE")
+    try:
+        if options.compare:
+            labels = ModelDirectory.open(options.compare[0], labels=None).labels
+            reports = [r for source in options.data for r in read_reports(source, labels)]
+            rows = compare_models(options.compare, reports, backend=options.backend)
+            Console().print(comparison_table(rows))
+            return
+        config = load_config(DistilConfig, options.config, options.overrides)
+        output, scores = distil(config, Console())
+    except (ZhibiaoError, OSError) as error:
+        parser.exit(2, f"error: {error}\n")
+    print(f"{output}: validation F1 {scores.micro.f1:.4f}, macro {scores.macro_f1:.4f}")
+
+
+if __name__ == "__main__":
+    main()

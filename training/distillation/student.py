@@ -1,0 +1,96 @@
+"""The student before training: some of the teacher's layers, or another encoder.
+
+Layers of the teacher as a start: DistilBERT (Sanh et al. 2019).
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+from training.weights import TOKENIZER_FILES
+from zhibiao.errors import ModelError
+from zhibiao.tagging import tags_of
+
+__all__ = ["make_student", "with_layers"]
+
+_LAYER = re.compile(r"(.*encoder\.layer\.)(\d+)(\..*)")
+
+
+def make_student(
+    source: str,
+    labels: Sequence[str],
+    output: Path,
+    *,
+    layers: int | list[int] | None = None,
+    dropout: float = 0.1,
+) -> Any:
+    """A token classifier of ``source``, or of some of its layers; ``output`` gets its tokenizer.
+
+    Raises:
+        ModelError: no such encoder, or one without the wanted layers.
+    """
+    tags = tags_of(labels)
+    naming = {
+        "num_labels": len(tags),
+        "id2label": dict(enumerate(tags)),
+        "label2id": {tag: number for number, tag in enumerate(tags)},
+        "classifier_dropout": dropout,
+    }
+    if Path(source).is_dir():
+        for name in TOKENIZER_FILES:
+            if (Path(source) / name).is_file():
+                shutil.copyfile(Path(source) / name, output / name)
+    else:
+        try:
+            AutoTokenizer.from_pretrained(source).save_pretrained(output)
+        except OSError as error:
+            raise ModelError(
+                f"student: {source!r} is no folder here and the hub gives none; use a local folder"
+            ) from error
+    model = AutoModelForTokenClassification.from_pretrained(
+        source, dtype=torch.float32, ignore_mismatched_sizes=True, **naming
+    )
+    return model if layers is None else with_layers(model, layers)
+
+
+def with_layers(teacher: Any, wanted: int | list[int]) -> Any:
+    """A copy of a token classifier with only some of its layers, in their order.
+
+    Raises:
+        ModelError: it has fewer layers, or keeps them under other names than BERT does.
+    """
+    count = teacher.config.num_hidden_layers
+    chosen = wanted if isinstance(wanted, list) else []
+    if isinstance(wanted, int) and 0 < wanted <= count:
+        # Evenly spaced, the last included: 3 of 6 are 1, 3 and 5.
+        chosen = [(number + 1) * count // wanted - 1 for number in range(wanted)]
+    if not chosen or chosen != sorted(set(chosen)) or not 0 <= chosen[0] <= chosen[-1] < count:
+        raise ModelError(
+            f"layers: {wanted} cannot be taken from a teacher of {count}; "
+            "give a number up to that, or positions from 0 in rising order"
+        )
+    place = {str(layer): number for number, layer in enumerate(chosen)}
+    weights = {}
+    for name, value in teacher.state_dict().items():
+        if match := _LAYER.fullmatch(name):
+            if match[2] in place:
+                weights[f"{match[1]}{place[match[2]]}{match[3]}"] = value
+        else:
+            weights[name] = value
+    settings = teacher.config.to_dict() | {"num_hidden_layers": len(chosen)}
+    settings.pop("layer_types", None)
+    student = type(teacher)(type(teacher.config)(**settings))
+    try:
+        student.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelError(
+            f"layers: a {teacher.config.model_type} keeps its layers elsewhere; use student"
+        ) from error
+    return student.float()
