@@ -7,8 +7,6 @@ only the style and script of the template, by hash.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
@@ -17,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from annotation.agreement import Agreement
 from annotation.disagreement import KINDS, Difference
 from annotation.interface import COLOURS
 from zhibiao.files import replacing
+from zhibiao.pages import content_policy, page_environment
 from zhibiao.reports import Report
 from zhibiao.spans import LABELS, Span
 
@@ -66,13 +64,7 @@ def write_page(path: str | Path, found: Agreement, *, limit: int = LIMIT) -> Non
     Raises:
         OutputError: the folder does not exist or is not writable.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(_TEMPLATES)
     environment.filters["visible"] = _visible
     environment.filters["figure"] = _figure
     name = "disagreement.html.j2"
@@ -90,8 +82,7 @@ def write_page(path: str | Path, found: Agreement, *, limit: int = LIMIT) -> Non
         sections=_sections(found, limit, {name: n for n, name in enumerate(reports, start=1)}),
         reports=reports,
         colours=Markup(colours),
-        policy=f"default-src 'none'; style-src {_hash(style)} {_hash(colours)}; "
-        f"script-src {_hash(script)}; base-uri 'none'; form-action 'none'",
+        policy=content_policy([style, colours], [script]),
     )
     with replacing(path) as stream:
         stream.writelines(parts)
@@ -105,11 +96,6 @@ def _between(source: str, tag: str) -> str:
     # The template's style and script hold no template code, so what is hashed is what is written.
     match = re.search(f"<{tag}>(.*?)</{tag}>", source, re.DOTALL)
     return match.group(1) if match else ""
-
-
-def _hash(code: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
-    return f"'sha256-{digest}'"
 
 
 def _limited(found: Agreement, limit: int) -> Iterator[tuple[int, str, list[Difference]]]:

@@ -6,17 +6,15 @@ run only the style and script written here, by hash.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from annotation.audit.finding import KINDS, Finding
 from zhibiao.files import replacing
+from zhibiao.pages import content_policy, page_environment
 from zhibiao.spans import LABELS
 
 __all__ = ["write_page"]
@@ -30,19 +28,10 @@ def write_page(path: Path, findings: Sequence[Finding]) -> None:
     Raises:
         OutputError: the folder is missing or not writable.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(_HERE)
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     script = (_HERE / "page.js").read_text(encoding="utf-8")
-    policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    policy = content_policy([style], [script])
     kinds = Counter(kind for finding in findings for kind in finding.kinds)
     labels = Counter(label for finding in findings for label in finding.labels)
     page = environment.get_template("page.html.j2").render(
@@ -64,8 +53,3 @@ def _address(finding: Finding) -> str:
     if document.link:
         return document.link
     return "" if document.path is None else document.path.resolve().as_uri()
-
-
-def _hash(code: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
-    return f"'sha256-{digest}'"

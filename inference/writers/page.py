@@ -6,8 +6,6 @@ content security policy lets the browser run only the style and script written h
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,12 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from inference.prediction import Prediction, Run
 from inference.writers.folder import replacing_folder
 from zhibiao.errors import OutputError
+from zhibiao.pages import content_policy, page_environment
 from zhibiao.spans import LABELS, Span, spans_by_label
 
 __all__ = ["check_pages", "write_pages"]
@@ -124,28 +123,16 @@ class _Pages:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(_TEMPLATES)
     style = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
     script = (_TEMPLATES / "index.js").read_text(encoding="utf-8")
     environment.globals.update(
         labels=LABELS,
         style=Markup(style),
         script=Markup(script),
-        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
-        "base-uri 'none'; form-action 'none'",
+        policy=content_policy([style], [script]),
     )
     return environment
-
-
-def _hash(code: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
-    return f"'sha256-{digest}'"
 
 
 def _file_name(number: int, identity: str) -> str:

@@ -6,8 +6,6 @@ browser run only the style and script of the template, by hash.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
@@ -16,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from training.evaluation.alignment import KINDS, SHAPES
 from training.evaluation.confusion import NOTHING
 from training.evaluation.mistakes import Mistake
 from zhibiao.files import replacing
+from zhibiao.pages import content_policy, page_environment
 from zhibiao.spans import Span
 
 __all__ = ["LIMIT", "write_page"]
@@ -81,13 +79,7 @@ def write_page(
     Raises:
         OutputError: the folder does not exist or is not writable.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(_TEMPLATES)
     environment.filters["visible"] = _visible
     source = (_TEMPLATES / _NAME).read_text(encoding="utf-8")
     colours = "".join(
@@ -117,8 +109,7 @@ def write_page(
         reports=reports,
         cards=_cards(shown, list(results), genres, list(reports)),
         colours=Markup(colours),
-        policy=f"default-src 'none'; style-src {_hash(style)} {_hash(colours)}; "
-        f"script-src {_hash(script)}; base-uri 'none'; form-action 'none'",
+        policy=content_policy([style, colours], [script]),
     )
     with replacing(path) as stream:
         stream.writelines(parts)
@@ -201,11 +192,6 @@ def _between(source: str, tag: str) -> str:
     # The template's style and script hold no template code, so what is hashed is what is written.
     match = re.search(f"<{tag}>(.*?)</{tag}>", source, re.DOTALL)
     return match.group(1) if match else ""
-
-
-def _hash(code: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
-    return f"'sha256-{digest}'"
 
 
 def _visible(text: str) -> str:
