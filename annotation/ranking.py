@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from zhibiao.decoding import decode
 from zhibiao.errors import FormatError, ZhibiaoError
 from zhibiao.reports import Report
 from zhibiao.spans import Span
@@ -139,10 +138,8 @@ def _readings(model: TagModel, texts: Iterable[str]) -> Iterator[tuple[float, li
 def _group_readings(model: TagModel, texts: list[str]) -> Iterator[tuple[float, list[Span]]]:
     if not texts:
         return
-    least = model.settings.thresholds
     for scores in model.log_probabilities(texts):
-        spans = decode(scores, model.settings.transitions)
-        spans = [span for span in spans if span.score >= least.get(span.label, 0.0)]
+        spans = model.settings.decoder.decode(scores)
         right = sum(span.score for span in spans)
         begun = float(np.exp(scores[:, 1::2].astype(np.float64)).sum())
         yield max(0.0, len(spans) - right) + max(0.0, begun - right), spans

@@ -31,7 +31,7 @@ from training.evaluation.confusion import confusion, error_kinds
 from training.evaluation.error_page import write_page
 from training.evaluation.intervals import count_reports, intervals, resampled_scores
 from training.evaluation.mistakes import find_mistakes
-from training.evaluation.outcome import Outcome, read_outcomes, retempered, span_probability
+from training.evaluation.outcome import Outcome, read_outcomes, retempered
 from training.evaluation.partial import partial_scores
 from training.evaluation.slices import by_genre, by_length
 from training.evaluation.summary import Fit, summarise
@@ -39,6 +39,7 @@ from training.evaluation.thresholds import label_thresholds
 from training.weights import tiny_encoder
 from zhibiao import Extractor, FormatError, ModelError, Report, Span, ZhibiaoError, write_jsonl
 from zhibiao.characters import CharacterEncoder
+from zhibiao.decoder import Decoder
 from zhibiao.decoding import decode, log_softmax
 from zhibiao.metrics import score_reports
 from zhibiao.model_directory import EMBEDDED_MODEL, ModelDirectory
@@ -108,7 +109,7 @@ def outcome(
 ) -> Outcome:
     """An outcome whose candidates are given, for measures that read no probabilities."""
     rows = np.full((len(text), 13), -np.log(13), dtype=np.float32)
-    return Outcome(Report(name, text, tuple(gold)), LABELS, rows, None, {}, tuple(found))
+    return Outcome(Report(name, text, tuple(gold)), Decoder(), rows, tuple(found))
 
 
 # Scores
@@ -150,7 +151,9 @@ def test_evaluation_sees_what_prediction_gives(tiny_model: Path) -> None:
     assert sum(len(o.predicted) for o in outcomes) > 10
     for o in outcomes:
         for span in o.candidates:
-            assert span_probability(o, span) == pytest.approx(span.score, rel=1e-4, abs=1e-6)
+            assert o.decoder.scores(o.log_probabilities, [span])[0] == pytest.approx(
+                span.score, rel=1e-4, abs=1e-6
+            )
 
 
 def test_both_seqeval_arguments_are_set(ruled: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,7 +404,7 @@ def drawn_outcome(sharpen: float, length: int = 4000) -> Outcome:
     spans = tuple(Span(i, i + 1, LABELS[tag // 2]) for i, tag in enumerate(tags.tolist()) if tag)
     rows = log_softmax(logits * np.float32(sharpen))
     report = Report("r", "字" * length, spans)
-    return Outcome(report, LABELS, rows, None, {}, tuple(decode(rows)))
+    return Outcome(report, Decoder(), rows, tuple(decode(rows)))
 
 
 @pytest.mark.parametrize("target", ["characters", "spans"])

@@ -18,7 +18,8 @@ from training.averaging import WeightAverage
 from training.heads import CrfHead, SoftmaxHead, tag_weights
 from training.trainer import rate_of
 from zhibiao import Report, Span
-from zhibiao.decoding import decode, log_softmax, marginals, viterbi
+from zhibiao.decoder import Decoder
+from zhibiao.decoding import decode, log_marginals, log_softmax, viterbi
 
 TAGS = 5  # O, B-甲, I-甲, B-乙, I-乙
 
@@ -120,7 +121,7 @@ def test_marginals_and_scores_of_a_crf(seed: int) -> None:
     wanted = np.zeros((4, TAGS))
     for tags, weight in weights.items():
         wanted[np.arange(4), tags] += weight / sum(weights.values())
-    found = marginals(log_softmax(scores.numpy()), transitions)
+    found = np.exp(log_marginals(log_softmax(scores.numpy()), transitions))
     assert found == pytest.approx(wanted, abs=1e-6)
     best = max(weights, key=lambda tags: weights[tags])
     for span in decode(log_softmax(scores.numpy()), transitions, ("甲", "乙")):
@@ -130,10 +131,23 @@ def test_marginals_and_scores_of_a_crf(seed: int) -> None:
         assert span.score == pytest.approx(score, abs=1e-5)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_temperature_moves_the_scores_of_a_crf_and_not_its_spans(seed: int) -> None:
+    head, scores = crf(seed)
+    cold = Decoder(("甲", "乙"), head.transitions.detach().numpy())
+    warm = cold.retempered(3.0)
+    before = cold.candidates(log_softmax(scores.numpy()))
+    after = warm.candidates(log_softmax(scores.numpy() / 3))
+    assert [span.key for span in after] == [span.key for span in before]
+    given = warm.scores(log_softmax(scores.numpy() / 3), before)
+    assert given == pytest.approx([span.score for span in after], abs=1e-6)
+    assert before and all(a.score < b.score for a, b in zip(after, before, strict=True))
+
+
 def test_marginals_of_extreme_scores_are_numbers() -> None:
     scores = np.full((300, TAGS), -300.0, dtype=np.float32)
     scores[:, 2] = 0.0  # nothing but I- is likely, and no I- may come first
-    found = marginals(scores, np.zeros((TAGS, TAGS), dtype=np.float32))
+    found = np.exp(log_marginals(scores, np.zeros((TAGS, TAGS), dtype=np.float32)))
     assert np.isfinite(found).all()
     assert found.sum(axis=1) == pytest.approx(np.ones(300))
     assert found[0].argmax() == 1

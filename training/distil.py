@@ -259,7 +259,9 @@ def distil(config: DistilConfig, console: Console | None = None) -> tuple[Path, 
         name=config.name,
         window=config.window,
         overlap=config.overlap,
-        transitions=teacher.settings.transitions,  # the student's scores imitate the teacher's
+        # The student imitates the teacher's log-probabilities, its temperature in them.
+        transitions=teacher.settings.decoder.transitions,
+        touching=teacher.settings.touching,
         labels=labels,
     )
     extractor = Extractor(TorchBackend(model, device), characters, settings, threads=1, gpu=cuda)
@@ -325,7 +327,8 @@ def _training_arguments(config: DistilConfig, output: Path, *, cuda: bool) -> Tr
 
 
 def _record(config: DistilConfig, teacher: Extractor, scores: Scores) -> dict[str, Any]:
-    transitions = teacher.settings.transitions
+    decoder = teacher.settings.decoder
+    transitions = decoder.transitions
     return {
         "name": config.name,
         "version": config.version,
@@ -333,6 +336,7 @@ def _record(config: DistilConfig, teacher: Extractor, scores: Scores) -> dict[st
         "overlap": config.overlap,
         "temperature": 1.0,
         "thresholds": {},
+        "touching": decoder.touching,
         "transitions": None if transitions is None else transitions.tolist(),
         "seed": config.seed,
         "config": config.model_dump(mode="json"),

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from zhibiao.spans import LABELS, Span
-from zhibiao.tagging import tags_to_spans
+from zhibiao.tagging import spans_to_tags, tags_to_spans
 
-__all__ = ["decode", "log_softmax", "marginals", "viterbi"]
+__all__ = ["decode", "log_marginals", "log_softmax", "span_scores", "viterbi"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -120,17 +120,25 @@ def _best_tags(scores: Floats, touching: bool) -> npt.NDArray[np.int64]:
     return best
 
 
-def marginals(scores: Floats, transitions: Floats) -> npt.NDArray[np.float64]:
-    """Tag probabilities of every character under a CRF, shape (n, tags), each row summing to 1.
+def log_marginals(
+    scores: Floats, transitions: Floats | None = None, *, touching: bool = True
+) -> Floats:
+    """Log-probabilities of every character's tags, shape (n, tags).
 
-    ``scores`` has shape (n, tags), ``transitions`` (tags from, tags to); sequences with forbidden
-    steps have no part (forward-backward algorithm: Rabiner 1989, Lafferty et al. 2001).
+    Without ``transitions`` these are ``scores``, log-probabilities already. With the
+    ``transitions`` of a CRF, shape (tags from, tags to), the probability of a tag is the share of
+    all allowed sequences that have it there (forward-backward algorithm: Rabiner 1989, Lafferty
+    et al. 2001).
     """
+    if transitions is None:
+        return scores
     length, count = scores.shape
     # A common factor in a row or in all transitions cancels. The floor keeps a row from vanishing.
     high = scores.max(axis=1, keepdims=True, initial=-np.inf)
     emissions = np.maximum(np.exp((scores - high).astype(np.float64)), 1e-100)
-    steps = np.where(_allowed(count), np.exp(transitions - np.float64(transitions.max())), 0.0)
+    steps = np.where(
+        _allowed(count, touching), np.exp(transitions - np.float64(transitions.max())), 0.0
+    )
     forward = np.empty((length, count))
     backward = np.ones((length, count))
     for i in range(length):
@@ -142,7 +150,30 @@ def marginals(scores: Floats, transitions: Floats) -> npt.NDArray[np.float64]:
         row = steps @ (emissions[i + 1] * backward[i + 1])
         backward[i] = row / row.sum()
     both = forward * backward
-    return np.asarray(both / both.sum(axis=1, keepdims=True))
+    both /= both.sum(axis=1, keepdims=True)
+    return np.log(np.maximum(both, 1e-300)).astype(np.float32)
+
+
+def span_scores(
+    rows: Floats, spans: Sequence[Span], labels: Sequence[str] = LABELS
+) -> npt.NDArray[np.float64]:
+    """The probability of each span under :func:`log_marginals`, shape (spans,).
+
+    Characters taken as independent, it is the probability that exactly the span's characters
+    carry its label: its ``B-``, its ``I-`` and no further ``I-`` after it.
+    """
+    if not spans:
+        return np.zeros(0)
+    tags = spans_to_tags(len(rows), spans, labels)
+    starts = np.array([span.start for span in spans])
+    ends = np.array([span.end for span in spans])
+    chosen = np.take_along_axis(rows, tags[:, None], axis=1)[:, 0]
+    running = np.concatenate(([0.0], np.cumsum(chosen, dtype=np.float64)))
+    scores = np.exp(running[ends] - running[starts])
+    after = ends < len(tags)
+    goes_on = np.exp(rows[ends[after], tags[starts[after]] + 1])
+    scores[after] *= 1.0 - goes_on
+    return np.clip(scores, 0.0, 1.0)
 
 
 def decode(
@@ -154,32 +185,18 @@ def decode(
 ) -> list[Span]:
     """Spans with scores for one text from its characters' tag log-probabilities, shape (n, tags).
 
-    A span's score is the probability, characters taken as independent, that exactly its
-    characters carry its label: its ``B-``, its ``I-`` and no further ``I-`` after it. With the
-    ``transitions`` of a CRF the characters' probabilities are its :func:`marginals`. Without
-    ``touching`` no two spans of one label meet.
+    Scores are :func:`span_scores`. With the ``transitions`` of a CRF the best sequence is its
+    own. Without ``touching`` no two spans of one label meet.
     """
     if transitions is None:
         tags = _best_tags(log_probabilities, touching)
     else:
         tags = viterbi(log_probabilities, transitions, touching=touching)
-        if tags.any():  # nothing to score where nothing was found
-            probabilities = marginals(log_probabilities, transitions)
-            log_probabilities = np.log(np.maximum(probabilities, 1e-300)).astype(np.float32)
     spans = tags_to_spans(tags, labels)
     if not spans:
         return []
-    starts = np.array([span.start for span in spans])
-    ends = np.array([span.end for span in spans])
-    begin = tags[starts]
-    chosen = np.take_along_axis(log_probabilities, tags[:, None], axis=1)[:, 0]
-    running = np.concatenate(([0.0], np.cumsum(chosen, dtype=np.float64)))
-    scores = np.exp(running[ends] - running[starts])
-    after = ends < len(tags)
-    goes_on = np.exp(log_probabilities[ends[after], begin[after] + 1])
-    scores[after] *= 1.0 - goes_on
-    scores = np.clip(scores, 0.0, 1.0)
+    rows = log_marginals(log_probabilities, transitions, touching=touching)
     return [
-        Span(span.start, span.end, span.label, float(score))
-        for span, score in zip(spans, scores, strict=True)
+        Span(span.start, span.end, span.label, score)
+        for span, score in zip(spans, span_scores(rows, spans, labels).tolist(), strict=True)
     ]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from zhibiao.backends import Backend, OnnxBackend, TorchBackend
 from zhibiao.characters import CharacterEncoder
-from zhibiao.decoding import decode, log_softmax
+from zhibiao.decoding import log_softmax
 from zhibiao.model_directory import EMBEDDED_MODEL, ModelDirectory
 from zhibiao.spans import LABELS, Span
 from zhibiao.tagging import tags_of
@@ -142,14 +142,7 @@ class Extractor:
 
     def _extract_group(self, texts: list[str]) -> Iterator[list[Span]]:
         for scores in self.log_probabilities(texts):
-            spans = decode(
-                scores,
-                self.settings.transitions,
-                self.labels,
-                touching=self.settings.touching,
-            )
-            least = self.settings.thresholds
-            yield [span for span in spans if span.score >= least.get(span.label, 0.0)]
+            yield self.settings.decoder.decode(scores)
 
     def _extract_long(self, text: str) -> list[Span]:
         """Spans of a very long text, section by section, so that scores need bounded memory.

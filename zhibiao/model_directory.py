@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from zhibiao.decoder import Decoder
 from zhibiao.errors import ModelError
 from zhibiao.spans import LABELS
 from zhibiao.tagging import labels_of
@@ -29,7 +30,7 @@ class ModelDirectory:
     """A Hugging Face model directory with ``zhibiao.json`` beside it.
 
     ``window`` and ``overlap`` are in characters; ``positions`` is how many tokens fit the model.
-    ``temperature`` divides the logits.
+    ``temperature`` divides the logits, and the transitions with them.
     ``thresholds`` maps labels to the least score a span must have. ``transitions`` has shape
     (tags from, tags to), or is None where the model has none. Without ``touching`` two predicted
     spans of one label never meet: in reports they hardly ever do, and a model that is unsure in
@@ -112,6 +113,12 @@ class ModelDirectory:
             labels=labels,
             touching=touching,
         )
+
+    @cached_property
+    def decoder(self) -> Decoder:
+        """The decoder for log-probabilities of the model's temperature."""
+        scaled = None if self.transitions is None else self.transitions / self.temperature
+        return Decoder(self.labels, scaled, self.touching, self.thresholds)
 
     @cached_property
     def digest(self) -> str:

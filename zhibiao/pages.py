@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,14 +14,28 @@ __all__ = ["content_policy", "page_environment"]
 
 
 def page_environment(templates: Path) -> Environment:
-    """Templates of a folder: every value is escaped, a misspelt name is an error."""
-    return Environment(
+    """Templates of a folder: every value is escaped, a misspelt name is an error.
+
+    The filter ``visible`` puts a text on one line, with controls and invisible characters as signs.
+    """
+    environment = Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["visible"] = _visible
+    return environment
+
+
+def _visible(text: str) -> str:
+    return "".join("↵" if c == "\n" else c if _is_seen(c) else f"⟨U+{ord(c):04X}⟩" for c in text)
+
+
+def _is_seen(character: str) -> bool:
+    # isprintable() is false of all spaces but U+0020.
+    return character.isprintable() or character == "\t" or unicodedata.category(character) == "Zs"
 
 
 def content_policy(styles: Iterable[str], scripts: Iterable[str]) -> str:

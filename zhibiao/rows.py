@@ -5,13 +5,16 @@ span's number in the report (from 1, all labels counted) and its text: ``12 科�
 are joined by ``；``. The number makes the reference unambiguous, the text makes it readable and
 shows when the report was edited since. ``qualifier`` is any text of the report: its last
 occurrence before the value is meant, or else the first after it; ``text@start`` says otherwise.
-``context`` is there for readers only: it is written, and ignored when read.
+``context`` is there for readers only: it is written, and ignored when read, and so are columns
+that the format does not know.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,44 +35,65 @@ _LABELS = {
     "subject": ("机构", "企业名"),
     "year": ("年份",),
 }
+_REFERENCE_BREAK = re.compile(r"；(?=\s*[0-9]+ |\s*$)")  # a name may hold the separator itself
+_YEARS = re.compile(r"([0-9]{4})(?:-([0-9]{4}))?")
+_MASK = re.compile(r"[xX×*＊○〇□?？]")
 
 
 def read_rows(path: str | Path, report: Report) -> list[Record]:
     """The gold records of a report, one for each of its 数值 spans, in order.
 
     Raises:
-        FormatError: names file, line and column: a missing column, a reference whose number and
-            text do not agree or whose label does not fit, an unknown choice, a qualifier that is
-            not in the text, a value without a line or with two.
+        FormatError: names file, line and column: a missing column, a line with too many cells, a
+            reference whose number and text do not agree or whose label does not fit, an unknown
+            choice, a year of another form, a qualifier that is not in the text, a value without
+            a line or with two.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
-            lines = list(csv.DictReader(stream))
+            reader = csv.DictReader(stream, strict=True)
+            header = reader.fieldnames or ()
+            # A line is known by where it ends: cells may hold line breaks.
+            lines = [(reader.line_num, line) for line in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FormatError(f"{path}: cannot be read as UTF-8 CSV ({error})") from error
-    records = [
-        _record(line, report, f"{path}:{number}") for number, line in enumerate(lines, start=2)
-    ]
-    values = [Mention.of(report.text, span) for span in report.spans if span.label == "数值"]
-    if [record.value for record in records] != values:
-        missing = sorted(set(values) - {record.value for record in records})
-        hint = f"no line for {missing[0].text!r} at {missing[0].start}" if missing else "order"
-        raise FormatError(
-            f"{path}: {len(records)} lines for {len(values)} values ({hint}); "
-            "write one line for each 数值, in the order of the text"
-        )
+    for column in FIELDS:
+        if column not in header:
+            raise FormatError(f"{path}:1: column {column!r} is missing")
+    records = [_record(line, report, f"{path}:{number}") for number, line in lines]
+    _check_values([record.value for record in records], report, path)
     return records
 
 
+def _check_values(found: list[Mention], report: Report, path: str | Path) -> None:
+    wanted = [Mention.of(report.text, span) for span in report.spans if span.label == "数值"]
+    if found == wanted:
+        return
+    counts = Counter(found)
+    if missing := [value for value in wanted if not counts[value]]:
+        problem = f"no line for {missing[0].text!r} at {missing[0].start}"
+    elif double := [value for value in wanted if counts[value] > 1]:
+        problem = f"two lines for {double[0].text!r} at {double[0].start}"
+    else:
+        problem = "another order"
+    raise FormatError(
+        f"{path}: {len(found)} lines for {len(wanted)} values ({problem}); "
+        "write one line for each 数值, in the order of the text"
+    )
+
+
 def _record(line: dict[str, str | None], report: Report, where: str) -> Record:
+    if None in line:  # csv gathers the cells that have no column under it
+        raise FormatError(f"{where}: more cells than columns; quote cells that hold commas")
+
     def cell(column: str) -> str:
-        content = line.get(column)
+        content = line[column]
         if content is None:
             raise FormatError(f"{where}: column {column!r} is missing")
         return content.strip()
 
     def mentions(column: str) -> tuple[Mention, ...]:
-        references = [part for part in cell(column).split("；") if part.strip()]
+        references = [part for part in _REFERENCE_BREAK.split(cell(column)) if part.strip()]
         return tuple(_resolve(part, report, _LABELS[column], where, column) for part in references)
 
     def one(column: str) -> Mention | None:
@@ -96,7 +120,7 @@ def _record(line: dict[str, str | None], report: Report, where: str) -> Record:
         qualifier=_qualifier(cell("qualifier"), value.start, report.text, where),
         subject=mentions("subject"),
         year=one("year"),
-        year_value=cell("year_value"),
+        year_value=_year_value(cell("year_value"), report.text, where),
         measure=choice("measure"),
         status=choice("status"),
         bound=choice("bound"),
@@ -114,7 +138,7 @@ def _resolve(
         )
     span = report.spans[int(number) - 1]
     mention = Mention.of(report.text, span)
-    if mention.text.replace("\n", " ") != text.strip():
+    if _on_one_line(mention.text) != text.strip():
         raise FormatError(f"{where}: {column} {reference!r}: span {number} is {mention.text!r}")
     if span.label not in labels:
         raise FormatError(
@@ -123,31 +147,57 @@ def _resolve(
     return mention
 
 
+def _year_value(content: str, text: str, where: str) -> str:
+    years = _YEARS.fullmatch(content)
+    masked = content in text and _MASK.search(content)
+    if content and not masked and not (years and years[1] <= (years[2] or years[1])):
+        raise FormatError(
+            f"{where}: year_value {content!r}: write 2016, 2016-2020, a masked year as it stands "
+            "in the report, or nothing"
+        )
+    return content
+
+
 def _qualifier(content: str, value_start: int, text: str, where: str) -> Mention | None:
     if not content:
         return None
     wanted, at, offset = content.rpartition("@")
-    if at and offset.isascii() and offset.isdigit():
+    if at and wanted and offset.isascii() and offset.isdigit():
         start = int(offset) if text.startswith(wanted, int(offset)) else -1
-        content = wanted
+        content, wanted = wanted, content
     else:
-        start = text.rfind(content, 0, value_start)
-        if start < 0:
-            start = text.find(content, value_start)
+        start = _nearest(content, value_start, text)
+        wanted = content
     if start < 0:
-        raise FormatError(f"{where}: qualifier {content!r} is not in the text there")
+        raise FormatError(f"{where}: qualifier {wanted!r} is not in the text there")
     return Mention.at(text, start, start + len(content))
 
 
+def _nearest(wanted: str, value_start: int, text: str) -> int:
+    """Where the last occurrence before the value starts, or else the first after it; or -1."""
+    start = text.rfind(wanted, 0, value_start)
+    return start if start >= 0 else text.find(wanted, value_start)
+
+
 def write_rows(path: str | Path, report: Report, records: Sequence[Record]) -> None:
-    """Write the gold records of a report; :func:`read_rows` gives the same records back."""
+    """Write the gold records of a report; :func:`read_rows` gives the same records back.
+
+    Raises:
+        FormatError: a field refers to something that is no span of the report.
+        OutputError: the folder does not exist or is not writable.
+    """
     numbers = {(s.start, s.end): number for number, s in enumerate(report.spans, start=1)}
 
     def refer(mention: Mention | None) -> str:
         if mention is None:
             return ""
-        shown = mention.text.replace("\n", " ")
-        return f"{numbers[mention.start, mention.end]} {shown}"
+        number = numbers.get((mention.start, mention.end))
+        if number is None:
+            raise FormatError(
+                f"{path}: {mention.text!r} at {mention.start} is no span of report {report.id!r}; "
+                "a sheet can only refer to spans"
+            )
+        return f"{number} {_on_one_line(mention.text)}"
 
     # Spreadsheet programs take a CSV for UTF-8 only when it begins with the mark.
     buffer = io.StringIO()
@@ -177,8 +227,15 @@ def _qualifier_cell(record: Record, text: str) -> str:
     wanted = record.qualifier
     if wanted is None:
         return ""
-    found = _qualifier(wanted.text, record.value.start, text, "qualifier")
-    return wanted.text if found == wanted else f"{wanted.text}@{wanted.start}"
+    # A text that ends like "@12" would be read as an offset.
+    plain = not re.search(r"@[0-9]+$", wanted.text, re.ASCII)
+    if plain and _nearest(wanted.text, record.value.start, text) == wanted.start:
+        return wanted.text
+    return f"{wanted.text}@{wanted.start}"
+
+
+def _on_one_line(text: str) -> str:
+    return text.replace("\n", " ")
 
 
 def _context(text: str, value: Mention) -> str:

@@ -19,7 +19,6 @@ import numpy.typing as npt
 from annotation.audit.evidence import Evidence
 from annotation.audit.finding import Signal
 from annotation.audit.phrases import quoted, shown
-from zhibiao.decoding import decode
 from zhibiao.model_directory import ModelDirectory
 from zhibiao.spans import Span
 from zhibiao.tagging import spans_to_tags
@@ -37,7 +36,7 @@ class Scorer(Protocol):
 
     @property
     def settings(self) -> ModelDirectory:
-        """The transitions and thresholds of its decoding."""
+        """The settings of its decoding."""
 
     def log_probabilities(self, texts: list[str]) -> list[Floats]:
         """Log-probabilities of the 13 tags of every character, (len(text), 13) a text."""
@@ -57,9 +56,7 @@ def _disagreements(
     evidence: Evidence, settings: ModelDirectory, number: int, scores: Floats
 ) -> Iterator[Signal]:
     text, gold = evidence.texts[number], evidence.spans[number]
-    predicted = decode(scores, settings.transitions)
-    least = settings.thresholds
-    predicted = [span for span in predicted if span.score >= least.get(span.label, 0.0)]
+    predicted = settings.decoder.decode(scores)
     steps = np.arange(len(text))
     gold_scores = scores[steps, spans_to_tags(len(text), gold)]
     predicted_scores = scores[steps, spans_to_tags(len(text), predicted)]

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from training.evaluation.outcome import Outcome, span_probability
+from training.evaluation.outcome import Outcome, retempered
 from zhibiao.decoding import log_softmax
 from zhibiao.errors import ZhibiaoError
 from zhibiao.tagging import spans_to_tags
@@ -95,11 +94,7 @@ def _span_loss(outcomes: Sequence[Outcome]) -> _Loss:
     )
 
     def loss(factor: float) -> float:
-        scores: list[float] = []
-        for outcome in outcomes:
-            rows = log_softmax(np.asarray(outcome.log_probabilities / factor, np.float32))
-            warmer = replace(outcome, log_probabilities=rows)
-            scores.extend(span_probability(warmer, span) for span in outcome.candidates)
+        scores = [s.score for o in outcomes for s in retempered(o, factor).candidates]
         # A score of exactly 0 or 1 that is wrong would cost infinitely much.
         sure = np.clip(scores, 1e-6, 1 - 1e-6)
         return -float(np.log(np.where(right, sure, 1 - sure)).mean())

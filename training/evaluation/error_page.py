@@ -1,43 +1,22 @@
-"""A model's scores and every error in its context, as one web page that needs nothing but itself.
-
-Every value goes through the template's autoescape, and a content security policy lets the
-browser run only the style and script of the template, by hash.
-"""
+"""A model's scores and every error in its context, as one web page."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from markupsafe import Markup
 
 from training.evaluation.alignment import KINDS, SHAPES
 from training.evaluation.confusion import NOTHING
 from training.evaluation.mistakes import Mistake
-from zhibiao.files import replacing
-from zhibiao.pages import content_policy, page_environment
+from training.pages import LIMIT, Piece, shortened, write_cards
 from zhibiao.spans import Span
 
-__all__ = ["LIMIT", "write_page"]
+__all__ = ["write_page"]
 
-LIMIT = 3000
-"""How many errors a page shows at most; with more, browsers give up."""
-
-_TEMPLATES = Path(__file__).resolve().parent / "templates"
-_NAME = "errors.html.j2"
 _CONTEXT = 45  # characters on either side of an error
-_LONGEST = 200  # characters of one piece above which its middle is left out
-_ENDS = 80  # characters that then stay at either end
 
-_COLOURS = (
-    *("#384394", "#389475", "#c8a32a", "#5c3523", "#666600", "#428df0"),
-    *("#a8327f", "#d0622f", "#2f7f9f", "#7a4fc4", "#5f8f2f", "#b03a3a"),
-)
 _KIND_NAMES = dict(zip(KINDS, ("标签错", "边界错", "标签和边界都错", "漏掉", "多出"), strict=True))
 _SHAPE_NAMES = dict(
     zip(
@@ -52,15 +31,6 @@ _SHAPE_NAMES = dict(
 _SIDES = {"left": "左边", "right": "右边", "inside": "中间"}
 _CHANGES = {"extra": "多了", "missing": "少了"}
 _SCHEMAS = {"strict": "严格", "exact": "只看边界", "partial": "重叠算一半", "type": "重叠且标签对"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A slice of a side's text: plain, ``same``, ``differs``, or ``gap`` (only the other side)."""
-
-    text: str
-    role: str = "plain"
-    label: str = ""
 
 
 def write_page(
@@ -79,21 +49,16 @@ def write_page(
     Raises:
         OutputError: the folder does not exist or is not writable.
     """
-    environment = page_environment(_TEMPLATES)
-    environment.filters["visible"] = _visible
-    source = (_TEMPLATES / _NAME).read_text(encoding="utf-8")
-    colours = "".join(
-        f".l{number} {{ --c: {_COLOURS[number % len(_COLOURS)]}; }}\n"
-        for number in range(len(labels))
-    )
-    style, script = (_between(source, tag) for tag in ("style", "script"))
     shown = _chosen(mistakes, limit)
     genres = sorted({str(m.outcome.report.meta.get("genre") or "") for _, m in shown} - {""})
     reports: dict[tuple[str, str], int] = {}
     for name, mistake in shown:
         key = (name, mistake.outcome.report.id)
         reports[key] = reports.get(key, 0) + 1
-    parts = environment.get_template(_NAME).generate(
+    write_cards(
+        path,
+        "errors.html.j2",
+        len(labels),
         results=results,
         labels=list(labels),
         nothing=NOTHING,
@@ -108,11 +73,7 @@ def write_page(
         genres=genres,
         reports=reports,
         cards=_cards(shown, list(results), genres, list(reports)),
-        colours=Markup(colours),
-        policy=content_policy([style, colours], [script]),
     )
-    with replacing(path) as stream:
-        stream.writelines(parts)
 
 
 def _chosen(mistakes: Mapping[str, Sequence[Mistake]], limit: int) -> list[tuple[str, Mistake]]:
@@ -147,7 +108,7 @@ def _cards(
         }
 
 
-def _pieces(mistake: Mistake, *, gold: bool) -> Iterator[_Piece]:
+def _pieces(mistake: Mistake, *, gold: bool) -> Iterator[Piece]:
     outcome, group = mistake.outcome, mistake.group
     text = outcome.report.text
     low = max(0, group.start - _CONTEXT)
@@ -163,42 +124,20 @@ def _pieces(mistake: Mistake, *, gold: bool) -> Iterator[_Piece]:
         if span.end <= group.start or span.start >= group.end
     )
     if low:
-        yield _Piece("…")
+        yield Piece("…")
     position = low
     for start, end, role, label in sorted(marks):
         if position < start:
-            yield _Piece(_short(text[position:start]))
-        yield _Piece(_short(text[start:end]), role, label)
+            yield Piece(shortened(text[position:start]))
+        yield Piece(shortened(text[start:end]), role, label)
         position = end
     if position < high:
-        yield _Piece(_short(text[position:high]))
+        yield Piece(shortened(text[position:high]))
     if high < len(text):
-        yield _Piece("…")
+        yield Piece("…")
 
 
 def _within(spans: Sequence[Span], low: int, high: int) -> Sequence[Span]:
     # Sorted and without overlaps: so starts and ends are sorted both.
     first = bisect_right(spans, low, key=lambda span: span.end)
     return spans[first : bisect_left(spans, high, key=lambda span: span.start)]
-
-
-def _short(text: str) -> str:
-    if len(text) <= _LONGEST:
-        return text
-    return f"{text[:_ENDS]}……（略 {len(text) - 2 * _ENDS} 字）……{text[-_ENDS:]}"
-
-
-def _between(source: str, tag: str) -> str:
-    # The template's style and script hold no template code, so what is hashed is what is written.
-    match = re.search(f"<{tag}>(.*?)</{tag}>", source, re.DOTALL)
-    return match.group(1) if match else ""
-
-
-def _visible(text: str) -> str:
-    """The text on one line, with controls and invisible characters as signs."""
-    return "".join("↵" if c == "\n" else c if _is_seen(c) else f"⟨U+{ord(c):04X}⟩" for c in text)
-
-
-def _is_seen(character: str) -> bool:
-    # isprintable() is false of all spaces but U+0020.
-    return character.isprintable() or character == "\t" or unicodedata.category(character) == "Zs"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from training.evaluation.alignment import Group, align
-from training.evaluation.outcome import Outcome, span_probability
+from training.evaluation.outcome import Outcome
 
 __all__ = ["Mistake", "find_mistakes"]
 
@@ -18,12 +18,13 @@ class Mistake:
 
     ``confidence`` is how sure the model was of its wrong answer: the highest score among the
     predicted spans that are wrong, or for a missed span 1 minus the probability that the model
-    gave it.
+    gave it. ``probabilities`` are what the model gave the gold spans.
     """
 
     outcome: Outcome
     group: Group
     confidence: float
+    probabilities: tuple[float, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Keys: report, genre, start, end, kind, shape, labels, confidence, gold, predicted.
@@ -46,9 +47,9 @@ class Mistake:
                     "end": span.end,
                     "label": span.label,
                     "text": report.text[span.start : span.end],
-                    "probability": round(span_probability(self.outcome, span), 4),
+                    "probability": round(probability, 4),
                 }
-                for span in group.gold
+                for span, probability in zip(group.gold, self.probabilities, strict=True)
             ],
             "predicted": [
                 {
@@ -65,16 +66,20 @@ class Mistake:
 
 def find_mistakes(outcomes: Sequence[Outcome]) -> list[Mistake]:
     """The errors of all reports, in the order of reports and text."""
-    return [
-        Mistake(outcome, group, _confidence(outcome, group))
-        for outcome in outcomes
-        for group in align(outcome.gold, outcome.predicted)
-        if group.kind != "right"
-    ]
+    return [mistake for outcome in outcomes for mistake in _mistakes(outcome)]
 
 
-def _confidence(outcome: Outcome, group: Group) -> float:
+def _mistakes(outcome: Outcome) -> Iterator[Mistake]:
+    scores = outcome.decoder.scores(outcome.log_probabilities, outcome.gold).tolist()
+    given = dict(zip(outcome.gold, scores, strict=True))
+    for group in align(outcome.gold, outcome.predicted):
+        if group.kind != "right":
+            probabilities = tuple(given[span] for span in group.gold)
+            yield Mistake(outcome, group, _confidence(group, probabilities), probabilities)
+
+
+def _confidence(group: Group, probabilities: tuple[float, ...]) -> float:
     if group.predicted:
         wanted = {span.key for span in group.gold}
         return max(span.score for span in group.predicted if span.key not in wanted)
-    return 1.0 - max(span_probability(outcome, span) for span in group.gold)
+    return 1.0 - max(probabilities)

@@ -5,14 +5,15 @@ The extractor is asked once a report; every measure of this package reads the ou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from zhibiao.decoding import decode, log_softmax
+from zhibiao.decoder import Decoder
+from zhibiao.decoding import log_softmax
 from zhibiao.errors import FormatError
 from zhibiao.reports import Report
 from zhibiao.spans import Span
@@ -20,7 +21,7 @@ from zhibiao.spans import Span
 if TYPE_CHECKING:
     from zhibiao.extractor import Extractor
 
-__all__ = ["Outcome", "read_outcomes", "retempered", "span_probability"]
+__all__ = ["Outcome", "read_outcomes", "retempered"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -32,16 +33,17 @@ class Outcome:
     """A report and what the model answered.
 
     ``log_probabilities`` has shape (characters, tags). ``candidates`` are all decoded spans with
-    their scores, ``predicted`` those that pass the label ``thresholds``.
+    their scores, ``predicted`` those that pass the decoder's thresholds.
     """
 
     report: Report
-    labels: tuple[str, ...]
+    decoder: Decoder
     log_probabilities: Floats = field(repr=False)
-    transitions: Floats | None
-    thresholds: Mapping[str, float]
     candidates: tuple[Span, ...]
-    touching: bool = True
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.decoder.labels
 
     @property
     def gold(self) -> tuple[Span, ...]:
@@ -49,8 +51,7 @@ class Outcome:
 
     @property
     def predicted(self) -> tuple[Span, ...]:
-        least = self.thresholds
-        return tuple(span for span in self.candidates if span.score >= least.get(span.label, 0.0))
+        return tuple(self.decoder.kept(self.candidates))
 
 
 def read_outcomes(extractor: Extractor, reports: Sequence[Report]) -> list[Outcome]:
@@ -68,27 +69,12 @@ def read_outcomes(extractor: Extractor, reports: Sequence[Report]) -> list[Outco
                 f"report {report.id}: the model does not know the label {min(strange)!r}, only "
                 f"{'、'.join(extractor.labels)}; evaluate a model that was trained with it"
             )
-    settings = extractor.settings
+    decoder = extractor.settings.decoder
     found: list[Outcome] = []
     for group in _groups(reports):
         scores = extractor.log_probabilities([report.text for report in group])
         found.extend(
-            Outcome(
-                report,
-                extractor.labels,
-                rows,
-                settings.transitions,
-                settings.thresholds,
-                tuple(
-                    decode(
-                        rows,
-                        settings.transitions,
-                        extractor.labels,
-                        touching=settings.touching,
-                    )
-                ),
-                settings.touching,
-            )
+            Outcome(report, decoder, rows, tuple(decoder.candidates(rows)))
             for report, rows in zip(group, scores, strict=True)
         )
     return found
@@ -108,26 +94,14 @@ def _groups(reports: Sequence[Report]) -> Iterator[list[Report]]:
 
 
 def retempered(outcome: Outcome, factor: float) -> Outcome:
-    """The outcome as if the logits had been divided by ``factor`` times as high a temperature.
+    """The outcome as if the model's temperature had been ``factor`` times as high.
 
-    Softmax ignores a constant, so log-probabilities serve as logits. Without transitions the
-    best path, and so every span, stays the same: only scores move. Thresholds were chosen for
-    the old scores and are dropped.
+    Softmax ignores a constant, so log-probabilities serve as logits. The best path, and so every
+    span, stays the same: only scores move. Thresholds were chosen for the old scores and are
+    dropped.
     """
     rows = log_softmax(outcome.log_probabilities / np.float32(factor))
-    spans = tuple(decode(rows, outcome.transitions, outcome.labels, touching=outcome.touching))
-    return replace(outcome, log_probabilities=rows, candidates=spans, thresholds={})
-
-
-def span_probability(outcome: Outcome, span: Span) -> float:
-    """The score that decoding would give ``span``, whether or not the model found it.
-
-    Characters are taken as independent: its ``B-``, its ``I-``, and no further ``I-`` after it.
-    """
-    rows = outcome.log_probabilities
-    begin = 2 * outcome.labels.index(span.label) + 1
-    total = float(rows[span.start, begin]) + float(rows[span.start + 1 : span.end, begin + 1].sum())
-    probability = float(np.exp(total))
-    if span.end < len(rows):
-        probability *= 1.0 - float(np.exp(rows[span.end, begin + 1]))
-    return min(max(probability, 0.0), 1.0)
+    decoder = outcome.decoder.retempered(factor)
+    scores = decoder.scores(rows, outcome.candidates).tolist()
+    spans = tuple(replace(s, score=p) for s, p in zip(outcome.candidates, scores, strict=True))
+    return Outcome(outcome.report, decoder, rows, spans)

@@ -156,7 +156,10 @@ def _fitted(
     }
     if fitted.precision is not None:
         least = {name: row["threshold"] or 0.0 for name, row in fitted.thresholds.items()}
-        kept = [replace(outcome, thresholds=least) for outcome in warmer]
+        kept = [
+            replace(outcome, decoder=replace(outcome.decoder, thresholds=least))
+            for outcome in warmer
+        ]
         here = score_reports(((o.gold, o.predicted) for o in kept), extractor.labels)
         result["thresholds"] = {
             "wanted": fitted.precision,
