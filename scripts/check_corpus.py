@@ -3,8 +3,12 @@
     python scripts/check_corpus.py [FILE...]     default: data/reports/*.txt
     python scripts/check_corpus.py --statistics  the tables of the data card, as Markdown
 
-Errors (broken format, unknown genre, bad spans) make the exit status 1. Warnings point at places
-that are usually mistakes under the annotation guidelines; each is a place to look, not a verdict.
+The sheets of gold rows (CORPUS/records/ID.csv and their second writing in
+CORPUS/agreement/records) are checked with the reports that they belong to.
+
+Errors (broken format, unknown genre, bad spans, bad rows) make the exit status 1. Warnings point
+at places that are usually mistakes under the annotation guidelines; each is a place to look, not
+a verdict.
 """
 
 from __future__ import annotations
@@ -21,10 +25,14 @@ sys.path.insert(0, str(ROOT))
 
 from zhibiao.corpus import read_splits  # noqa: E402
 from zhibiao.errors import FormatError  # noqa: E402
+from zhibiao.records import Record  # noqa: E402
 from zhibiao.reports import Report  # noqa: E402
+from zhibiao.rows import read_rows  # noqa: E402
 from zhibiao.spans import LABELS, Span  # noqa: E402
 from zhibiao.tagged import read_tagged  # noqa: E402
 
+SHEETS = "records"
+SECOND = "agreement/records"
 GENRES = (
     "science-county",
     "science-district",
@@ -110,6 +118,63 @@ def check(path: Path) -> tuple[Report, list[str]]:
     return report, warnings
 
 
+def orphans(corpus: Path) -> Iterator[str]:
+    """Yield an error for each sheet of a corpus folder whose report is not there."""
+    for folder in (SHEETS, SECOND):
+        for sheet in sorted((corpus / folder).glob("*.csv")):
+            if not (corpus / "reports" / f"{sheet.stem}.txt").is_file():
+                yield f"{sheet}: no report {sheet.stem} in {corpus / 'reports'}"
+
+
+def sheet_rows(path: Path, report: Report) -> tuple[list[Record] | None, list[str]]:
+    """The gold rows of a report file in a corpus folder, if any, and what is wrong with them.
+
+    The second writing is checked too, but its rows are not given.
+    """
+    reports = path.resolve().parent
+    if reports.name != "reports":  # elsewhere (agreement/first) the same names have other spans
+        return None, []
+    found: dict[str, list[Record]] = {}
+    errors = []
+    for folder in (SHEETS, SECOND):
+        sheet = reports.parent / folder / f"{path.stem}.csv"
+        if not sheet.is_file():
+            continue
+        try:
+            found[folder] = rows = read_rows(sheet, report)
+        except FormatError as error:
+            errors.append(str(error))
+            continue
+        if rows and not any(row.unit or row.indicator for row in rows):
+            errors.append(f"{sheet}: no row has a unit or an indicator; fill the sheet")
+    return found.get(SHEETS), errors
+
+
+def row_statistics(rows: dict[str, list[Record]], splits: dict[str, str]) -> str:
+    """A Markdown table of the gold rows by split; ``rows`` is by report."""
+    columns = ("报告", "记录", "有指标", "有主体", "有限定词", "有年份", "变化", "占比", "目标")
+    lines = [f"| 划分 | {' | '.join(columns)} |", "| --- |" + " ---: |" * len(columns)]
+    groups: dict[str, list[list[Record]]] = {}
+    for report_id, records in rows.items():
+        groups.setdefault(splits.get(report_id, "?"), []).append(records)
+    for name, sheets in [*sorted(groups.items()), ("合计", list(rows.values()))]:
+        records = [record for sheet in sheets for record in sheet]
+        measures = Counter(record.measure for record in records)
+        cells = [
+            len(sheets),
+            len(records),
+            sum(record.indicator is not None for record in records),
+            sum(bool(record.subject) for record in records),
+            sum(record.qualifier is not None for record in records),
+            sum(record.year is not None for record in records),
+            measures["change"],
+            measures["share"],
+            sum(record.status == "target" for record in records),
+        ]
+        lines.append(f"| {name} | " + " | ".join(f"{cell:,}" for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def statistics(reports: list[Report], splits: dict[str, str]) -> str:
     """Markdown tables: reports, characters and spans of each label by split and by genre."""
     lines = []
@@ -142,8 +207,13 @@ def main() -> int:
     parser.add_argument("--statistics", action="store_true", help="print the data card's tables")
     args = parser.parse_args()
     files = args.files or sorted((ROOT / "data" / "reports").glob("*.txt"))
-    errors = warned = characters = 0
+    strays = [] if args.files else list(orphans(ROOT / "data"))
+    for stray in strays:
+        print(f"error: {stray}")
+    errors = len(strays)
+    warned = characters = 0
     reports: list[Report] = []
+    rows: dict[str, list[Record]] = {}
     labels: Counter[str] = Counter()
     genres: Counter[str] = Counter()
     for path in files:
@@ -154,6 +224,12 @@ def main() -> int:
             errors += 1
             continue
         reports.append(report)
+        found, problems = sheet_rows(path, report)
+        for problem in problems:
+            print(f"error: {problem}")
+        errors += len(problems)
+        if found is not None:
+            rows[report.id] = found
         warned += len(warnings)
         if not (args.quiet or args.statistics):
             print(*warnings, sep="\n", end="\n" if warnings else "")
@@ -161,12 +237,15 @@ def main() -> int:
         genres[report.meta["genre"]] += 1
         labels.update(span.label for span in report.spans)
     if args.statistics:
-        print(statistics(reports, read_splits(ROOT / "data")), end="")
+        splits = read_splits(ROOT / "data")
+        print(statistics(reports, splits))
+        print(row_statistics(rows, splits), end="")
         return 1 if errors else 0
     print(
         f"{len(files)} reports, {characters} characters, {labels.total()} spans, "
         f"{errors} errors, {warned} warnings"
     )
+    print(f"{len(rows)} sheets, {sum(map(len, rows.values()))} rows")
     print("  ".join(f"{label} {labels[label]}" for label in LABELS))
     print("  ".join(f"{genre} {count}" for genre, count in sorted(genres.items())))
     return 1 if errors else 0

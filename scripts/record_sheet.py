@@ -4,7 +4,8 @@
 
 Prints each report with its spans numbered, as references in the sheet need them, and writes
 ``data/records/ID.csv`` with a line for each value, everything else empty, unless it is there;
-a sheet that is there is checked.
+a sheet that is there is checked. With --rewrite a sheet that is right in form is written again:
+context as the report has it now, every cell in its usual spelling, other columns dropped.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("corpus", type=Path, help="corpus folder")
     parser.add_argument("reports", nargs="+", help="ids of reports", metavar="ID")
     parser.add_argument("--quiet", action="store_true", help="only check, do not print the text")
+    parser.add_argument("--rewrite", action="store_true", help="write right sheets again")
     parser.add_argument("--folder", help="folder of the sheets (CORPUS/records)", type=Path)
     options = parser.parse_args(arguments)
     wrong = 0
@@ -48,7 +50,10 @@ def main(arguments: list[str] | None = None) -> int:
             if not options.quiet:
                 print(f"== {report_id} {dict(report.meta)}\n{numbered(report)}\n")
             if path.exists():
-                print(f"{path}: {len(read_rows(path, report))} records, right in form")
+                records = read_rows(path, report)
+                if options.rewrite:
+                    write_rows(path, report, records)
+                print(f"{path}: {len(records)} records, right in form")
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 values = [span for span in report.spans if span.label == "数值"]

@@ -14,6 +14,7 @@ from annotation.disagreement import Version, read_versions
 from training.dataset import lost_spans
 from zhibiao import Report, read_jsonl, read_tagged, write_tagged
 from zhibiao.corpus import read_split
+from zhibiao.rows import read_rows
 
 SPLITS = ("train", "validation", "test")
 
@@ -100,6 +101,51 @@ def test_check_names_the_broken_file(root: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert f"error: {path}:6: ⟧ without ⟦" in done.stdout
+
+
+def test_check_names_the_broken_sheet(root: Path, tmp_path: Path) -> None:
+    """Both writings are checked, and a sheet that nobody has filled is no gold."""
+    for folder in ("reports", "records", "agreement/records"):
+        (tmp_path / folder).mkdir(parents=True)
+    text = "2016年受理⟦指标|来信⟧⟦数值|3⟧⟦单位|件⟧。"
+    head = "value,unit,indicator,qualifier,subject,year,year_value,measure,status,bound"
+    lines = {
+        "records/x01.csv": "2 3,3 件,1 来信,,,,,level,actual,eq",
+        "agreement/records/x01.csv": "2 4,3 件,1 来信,,,,,level,actual,eq",
+        "records/x02.csv": "2 3,,,,,,,level,actual,eq",
+    }
+    paths = [tmp_path / "reports" / f"{name}.txt" for name in ("x01", "x02")]
+    for path in paths:
+        header = f"---\nid: {path.stem}\ngenre: other\nyear: 2016\n---\n"
+        path.write_text(f"{header}{text}\n", encoding="utf-8")
+    for name, line in lines.items():
+        (tmp_path / name).write_text(f"{head}\n{line}\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "scripts/check_corpus.py", "--quiet", *map(str, paths)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    errors = [line for line in done.stdout.splitlines() if line.startswith("error")]
+    assert errors == [
+        f"error: {tmp_path}/agreement/records/x01.csv:2: value '2 4': span 2 is '3'",
+        f"error: {tmp_path}/records/x02.csv: no row has a unit or an indicator; fill the sheet",
+    ]
+    assert "2 reports" in done.stdout
+    assert "2 sheets, 2 rows" in done.stdout
+
+
+def test_rows_cover_enough(root: Path, corpus: dict[str, list[Report]]) -> None:
+    sheets = {path.stem: path for path in (root / "data" / "records").glob("*.csv")}
+    rows = {
+        split: [read_rows(sheets[r.id], r) for r in reports if r.id in sheets]
+        for split, reports in corpus.items()
+    }
+    assert all(rows.values())
+    assert sum(map(len, rows.values())) >= 60
+    assert sum(len(records) for part in rows.values() for records in part) >= 1500
 
 
 def test_report_reads_as_it_is_written(root: Path, tmp_path: Path) -> None:

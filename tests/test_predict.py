@@ -12,7 +12,7 @@ import subprocess
 import sys
 import textwrap
 import tracemalloc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ import pytest
 from inference.predict import Options, main, parse_arguments, run
 from tests.fakes import RegexExtractor
 from zhibiao.errors import ModelError, OutputError, ReadError
+from zhibiao.linking import link_records
+from zhibiao.records import Record
 from zhibiao.spans import Span
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,7 +61,11 @@ def test_folder_gives_all_outputs(
     assert [item["id"] for item in found] == ["总结.txt", "2016/总结.md", "2016/总结.txt"]
     for item in found:
         assert item["text"] == TEXT
-        assert item["records"] == []
+        assert [row["value"]["text"] for row in item["records"]] == ["127", "386"]
+        for row in item["records"]:
+            assert row["id"] == item["id"]
+            value = row["value"]
+            assert value["text"] == TEXT[value["start"] : value["end"]]
         assert item["model"] == {"name": "regex", "version": "1", "hash": "0"}
         assert list(item) == ["id", "source", "text", "spans", "records", "model"]
         for span in item["spans"]:
@@ -68,7 +74,8 @@ def test_folder_gives_all_outputs(
     assert sorted(path.name for path in output.iterdir()) == [
         "html",
         "predictions.jsonl",
-        "spans.csv",
+        "records.csv",
+        "records.xlsx",
     ]
     assert len(list((output / "html").iterdir())) == 4
     shown = capsys.readouterr()
@@ -84,13 +91,48 @@ def test_outputs_get_ordinary_rights(reports: Path, tmp_path: Path) -> None:
     (plain / "file").touch()
     call(tmp_path / "out", reports)
     assert (tmp_path / "out" / "html").stat().st_mode == plain.stat().st_mode
-    assert (tmp_path / "out" / "spans.csv").stat().st_mode == (plain / "file").stat().st_mode
+    assert (tmp_path / "out" / "records.csv").stat().st_mode == (plain / "file").stat().st_mode
+    assert (tmp_path / "out" / "records.xlsx").stat().st_mode == (plain / "file").stat().st_mode
 
 
 def test_formats_choose_outputs(reports: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     assert call(output, reports, more=["--format", "csv, jsonl,csv"]) == 0
-    assert sorted(path.name for path in output.iterdir()) == ["predictions.jsonl", "spans.csv"]
+    assert sorted(path.name for path in output.iterdir()) == ["predictions.jsonl", "records.csv"]
+
+
+def test_spans_alone(reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inference.predict.link_records", None)  # must not be called
+    output = tmp_path / "out"
+    assert call(output, reports, more=["--no-records"]) == 0
+    names = ["html", "predictions.jsonl", "spans.csv", "spans.xlsx"]
+    assert sorted(path.name for path in output.iterdir()) == names
+    assert all(item["spans"] and item["records"] == [] for item in predictions(output))
+
+
+def test_a_report_that_cannot_be_linked_keeps_its_spans(
+    reports: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (reports / "怪.txt").write_text("产值12万元", encoding="utf-8")
+
+    def link(text: str, spans: Sequence[Span]) -> list[Record]:
+        if len(text) < 10:
+            raise RecursionError("too deep")
+        return link_records(text, spans)
+
+    monkeypatch.setattr("inference.predict.link_records", link)
+    assert call(tmp_path / "out", reports) == 1
+    found = {item["id"]: item for item in predictions(tmp_path / "out")}
+    assert len(found) == 4
+    assert found["怪.txt"]["records"] == []
+    assert [span["text"] for span in found["怪.txt"]["spans"]] == ["产值", "12", "万元"]
+    assert len(found["总结.txt"]["records"]) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert "怪.txt" in error
+    assert "RecursionError" in error
 
 
 def test_quiet_prints_only_failures(
@@ -220,7 +262,7 @@ def test_nothing_readable_still_writes_headers(tmp_path: Path) -> None:
     empty.touch()
     assert call(tmp_path / "out", empty) == 1
     assert predictions(tmp_path / "out") == []
-    with (tmp_path / "out" / "spans.csv").open(encoding="utf-8-sig", newline="") as stream:
+    with (tmp_path / "out" / "records.csv").open(encoding="utf-8-sig", newline="") as stream:
         assert len(list(csv.reader(stream))) == 1
     assert (tmp_path / "out" / "html" / "index.html").is_file()
 
@@ -231,8 +273,9 @@ def test_nothing_readable_still_writes_headers(tmp_path: Path) -> None:
         ([], "required"),
         (["r.txt"], "--output"),
         (["--output", "out"], "INPUT"),
-        (["r.txt", "--output", "out", "--format", "xlsx"], "'xlsx'"),
-        (["r.txt", "--output", "out", "--format", ""], "jsonl,csv,html"),
+        (["r.txt", "--output", "out", "--format", "docx"], "'docx'"),
+        (["r.txt", "--output", "out", "--no-records", "--format", "parquet"], "parquet"),
+        (["r.txt", "--output", "out", "--format", ""], "xlsx,csv,html,jsonl,parquet"),
         (["r.txt", "--output", "out", "--threads", "0"], "'0'"),
         (["r.txt", "--output", "out", "--threads", "two"], "'two'"),
         (["r.txt", "--output", "out", "--backend", "tf"], "'tf'"),
@@ -251,19 +294,23 @@ def test_wrong_arguments(
 def test_arguments_become_options() -> None:
     arguments = ["a", "--output", "o", "b", "--model", "m", "--format", "html,csv"]
     arguments += ["--backend", "torch", "--device", "cuda", "--threads", "2"]
-    arguments += ["--keep-boilerplate", "--quiet", "-"]
+    arguments += ["--no-records", "--keep-boilerplate", "--quiet", "-"]
     assert parse_arguments(arguments) == Options(
         inputs=("a", "b", "-"),
         output=Path("o"),
         model=Path("m"),
         formats=("html", "csv"),
+        records=False,
         backend="torch",
         device="cuda",
         threads=2,
         keep_boilerplate=True,
         quiet=True,
     )
-    assert parse_arguments(["a", "--output", "o"]) == Options(("a",), Path("o"))
+    plain = Options(("a",), Path("o"))
+    assert parse_arguments(["a", "--output", "o"]) == plain
+    assert parse_arguments(["a", "--output", "o", "--records"]) == plain
+    assert (plain.records, plain.formats) == (True, ("xlsx", "csv", "html", "jsonl"))
 
 
 @pytest.mark.parametrize("inputs", [["gone.txt"], ["*.none"], ["nothing"], ["gone", "nothing"]])

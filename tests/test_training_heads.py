@@ -141,7 +141,8 @@ def test_temperature_moves_the_scores_of_a_crf_and_not_its_spans(seed: int) -> N
     assert [span.key for span in after] == [span.key for span in before]
     given = warm.scores(log_softmax(scores.numpy() / 3), before)
     assert given == pytest.approx([span.score for span in after], abs=1e-6)
-    assert before and all(a.score < b.score for a, b in zip(after, before, strict=True))
+    assert before
+    assert all(a.score < b.score for a, b in zip(after, before, strict=True))
 
 
 def test_marginals_of_extreme_scores_are_numbers() -> None:

@@ -6,18 +6,23 @@ import csv
 import html
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
-from inference.prediction import Prediction, Run
-from inference.writers import FORMATS
+from inference.prediction import Prediction
+from inference.run import Run
+from inference.writers import FORMATS, SPAN_FORMATS, Format
+from inference.writers.csv_file import neutralised
 from inference.writers.page import check_pages
-from inference.writers.table import COLUMNS, neutralised, sentence_around
+from inference.writers.sentences import sentence_around
+from inference.writers.tables import RECORDS, SPANS
 from tests.fakes import RegexExtractor
+from tests.hand_records import predicted_by_hand, record
 from zhibiao.errors import OutputError
 from zhibiao.inputs import Input
 from zhibiao.readers import Document, Place, read_bytes
@@ -31,13 +36,22 @@ def predicted(text: str, name: str = "r.txt", document: Document | None = None) 
 
 
 def written(
-    folder: Path, format: str, *predictions: Prediction, failures: tuple[str, ...] = ()
+    folder: Path,
+    format: str,
+    *predictions: Prediction,
+    failures: tuple[str, ...] = (),
+    formats: Mapping[str, Format] = FORMATS,
 ) -> Path:
     run = Run({"name": "模型<b>", "version": "1"}, failures)
-    with FORMATS[format].write(folder / FORMATS[format].target, run) as write:
+    with formats[format].write(folder / formats[format].target, run) as write:
         for prediction in predictions:
+            run.add(prediction)
             write(prediction)
-    return folder / FORMATS[format].entry
+    return folder / formats[format].entry
+
+
+def spans_written(folder: Path, *predictions: Prediction) -> list[dict[str, str]]:
+    return rows(written(folder, "csv", *predictions, formats=SPAN_FORMATS))
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -52,16 +66,17 @@ def test_jsonl_keeps_every_character(tmp_path: Path) -> None:
     assert json.loads(line)["text"] == text
 
 
-def test_table_opens_in_excel(tmp_path: Path) -> None:
-    path = written(tmp_path, "csv")
-    assert path.read_bytes() == b"\xef\xbb\xbf" + ",".join(COLUMNS).encode() + b"\r\n"
+@pytest.mark.parametrize(("formats", "heads"), [(FORMATS, RECORDS), (SPAN_FORMATS, SPANS)])
+def test_table_opens_in_excel(tmp_path: Path, formats: Mapping[str, Format], heads: Any) -> None:
+    path = written(tmp_path, "csv", formats=formats)
+    assert path.read_bytes() == b"\xef\xbb\xbf" + ",".join(heads.heads).encode() + b"\r\n"
 
 
 def test_table_rows(tmp_path: Path) -> None:
     text = '标题\n2016年，"产值"达到5.2亿元，\t好。下一句。'
     document = read_bytes(text.encode(), "甲.txt")
     prediction = predicted(text, "甲,乙.txt", document)
-    found = rows(written(tmp_path, "csv", prediction))
+    found = spans_written(tmp_path, prediction)
     assert [(row["标签"], row["文本"]) for row in found] == [
         ("年份", "2016年"),
         ("指标", "产值"),
@@ -86,13 +101,13 @@ def test_table_names_pages(tmp_path: Path) -> None:
     text = "产值\n12"
     places = (Place(0, 2, 1, 1, "paragraph"), Place(3, 5, 2, 2, "paragraph"))
     prediction = predicted(text, "a.pdf", Document(text, places, "pdf"))
-    found = rows(written(tmp_path, "csv", prediction))
+    found = spans_written(tmp_path, prediction)
     assert [(row["页码"], row["段落"]) for row in found] == [("1", "1"), ("2", "2")]
 
 
 def test_table_has_no_formulas(tmp_path: Path) -> None:
     text = "=1\n-3.2\n+4件\n@5\n"
-    found = rows(written(tmp_path, "csv", predicted(text, "=cmd|' /C calc'!A0.txt")))
+    found = spans_written(tmp_path, predicted(text, "=cmd|' /C calc'!A0.txt"))
     assert [row["文本"] for row in found] == ["'=1", "'-3.2", "'+4", "件", "'@5"]
     assert {row["报告编号"][:2] for row in found} == {"'="}
     assert {row["来源文件"][:2] for row in found} == {"'="}
@@ -100,13 +115,19 @@ def test_table_has_no_formulas(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["=1", "+1", "-1", "@a", "＝1", "－1", "\t=1", "\rx", "\n1", "  =1"]
+    "cell",
+    ["=1", "+1", "-1", "@a", "＝1", "－1", "\t=1", "\rx", "\n1", "  =1", "\u3000=1"],
 )
 def test_risky_cells(cell: str) -> None:
     assert neutralised(cell) == "'" + cell
 
 
-@pytest.mark.parametrize("cell", ["", "1", "1-2", "产值=5", "'x", " 产值"])
+@pytest.mark.parametrize("cell", ["1-2", "3/4", "2016-3-1", "12345678901234567"])
+def test_cells_that_excel_would_rewrite(cell: str) -> None:
+    assert neutralised(cell) == "'" + cell
+
+
+@pytest.mark.parametrize("cell", ["", "1", "产值=5", "'x", " 产值", "2016-2020", "3-5项", "1.5"])
 def test_harmless_cells(cell: str) -> None:
     assert neutralised(cell) == cell
 
@@ -172,7 +193,7 @@ def test_pages_run_nothing_foreign(tmp_path: Path) -> None:
         page = _Page(path)
         tags = [tag for tag, _ in page.tags]
         assert "img" not in tags
-        assert tags.count("script") == (1 if path == index else 0)
+        assert tags.count("script") == (1 if path == index or "aside" in tags else 0)
         for tag, attributes in page.tags:
             assert not any(name.startswith("on") or name == "src" for name in attributes), tag
             link = attributes.get("href") or ""
@@ -202,7 +223,8 @@ def test_legend_counts(tmp_path: Path) -> None:
     index = written(tmp_path, "html", predicted("产值12万元，专利申请3件"), predicted("产值"))
     legend = " ".join(_Page(pages(index)[0]).shown["label"].split())
     assert legend == "机构 0指标 2数值 2单位 2年份 0企业名 0在文中注明标签"
-    assert _Page(index).shown["tfoot"].split() == ["全部15", "0", "3", "2", "2", "0", "0", "7"]
+    counts = ["全部15", "0", "0", "0", "3", "2", "2", "0", "0", "7"]
+    assert _Page(index).shown["tfoot"].split() == counts
 
 
 def test_style_names_every_label() -> None:
@@ -246,12 +268,13 @@ def test_only_own_pages_are_replaced(
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_writer_that_fails_leaves_nothing(tmp_path: Path, format: str) -> None:
+    prediction = predicted_by_hand("甲", "产值12万元", record("产值12万元", "12"))
     with (
         pytest.raises(ZeroDivisionError),
         FORMATS[format].write(tmp_path / FORMATS[format].target, Run({}, ())) as write,
     ):
-        write(predicted("产值"))
-        write(predicted("产值"))
+        write(prediction)
+        write(prediction)
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
 
@@ -265,5 +288,5 @@ def test_a_missing_folder_is_an_output_error(tmp_path: Path, format: str) -> Non
 
 def test_offsets_count_code_points(tmp_path: Path) -> None:
     prediction = Prediction(Input("a", "a", "😀😀产值", None, 0), [Span(2, 4, "指标", 1.0)])
-    (row,) = rows(written(tmp_path, "csv", prediction))
+    (row,) = spans_written(tmp_path, prediction)
     assert (row["文本"], row["起始"], row["结束"]) == ("产值", "2", "4")

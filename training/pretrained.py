@@ -72,6 +72,9 @@ def token_classifier(encoder: str | Path, config: TrainConfig, vocabulary: int) 
     shape.label2id = {tag: number for number, tag in enumerate(tags)}
     if hasattr(shape, "classifier_dropout"):
         shape.classifier_dropout = config.dropout
+    if config.encoder_dropout is not None:
+        shape.hidden_dropout_prob = config.encoder_dropout
+        shape.attention_probs_dropout_prob = config.encoder_dropout
     cpu = config.device == "cpu" or not torch.cuda.is_available()
     try:
         return AutoModelForTokenClassification.from_pretrained(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-__all__ = ["git_state", "hardware", "packages"]
+__all__ = ["compute", "git_state", "hardware", "packages"]
 
 _PACKAGES = ("torch", "transformers", "accelerate", "tokenizers", "safetensors", "numpy", "seqeval")
 _CODE = Path(__file__).resolve().parent
@@ -62,6 +63,18 @@ def hardware(device: torch.device, processes: int = 1) -> dict[str, Any]:
         found |= {"gpu": card.name, "gpu_gib": round(card.total_memory / 2**30, 1)}
         found["cuda"] = torch.version.cuda
     return found
+
+
+def compute(
+    device: torch.device, processes: int, effort: Mapping[str, Any], *, resumed: bool
+) -> dict[str, Any]:
+    """What a run cost: :func:`hardware`, ``effort``, and whether the run was ever ``resumed``.
+
+    ``effort`` holds ``characters`` seen and ``seconds`` of wall clock, added up over all sessions
+    of the run; what a killed session did after its last checkpoint is done again and is not in
+    them. The machine is that of the last session.
+    """
+    return {**hardware(device, processes), **effort, "resumed": resumed}
 
 
 def _processor() -> str:

@@ -81,6 +81,9 @@ class TrainConfig(Config):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     """Dropout before the output layer."""
 
+    encoder_dropout: float | None = Field(default=None, ge=0, lt=1)
+    """Dropout in the encoder's hidden states and attention; null keeps what its config says."""
+
     head: Literal["softmax", "crf"] = "softmax"
     """Output layer: characters one by one, or a linear-chain CRF."""
 

@@ -13,7 +13,9 @@ import numpy.typing as npt
 from zhibiao.backends import Backend, OnnxBackend, TorchBackend
 from zhibiao.characters import CharacterEncoder
 from zhibiao.decoding import log_softmax
+from zhibiao.linking import link_records
 from zhibiao.model_directory import EMBEDDED_MODEL, ModelDirectory
+from zhibiao.records import Record
 from zhibiao.spans import LABELS, Span
 from zhibiao.tagging import tags_of
 from zhibiao.windows import Window, split_windows
@@ -119,6 +121,13 @@ class Extractor:
             if len(text) > _SECTION_CHARACTERS:
                 yield self._extract_long(text)
         yield from self._extract_group(group)
+
+    def extract_records(self, text: str) -> list[Record]:
+        """The records of one text: a row for each value, as :func:`link_records` links its spans.
+
+        Where the spans are there already, ``link_records(text, spans)`` alone does the same.
+        """
+        return link_records(text, self.extract(text))
 
     def log_probabilities(self, texts: list[str]) -> list[Floats]:
         """Log-probabilities of the tags of every character, one (len(text), tags) array a text."""

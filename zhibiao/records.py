@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zhibiao.quantities import Quantity
+from zhibiao.errors import FormatError
+from zhibiao.quantities import Quantity, parse_quantity
 from zhibiao.spans import Span
 
 __all__ = ["BOUNDS", "FIELDS", "MEASURES", "STATUSES", "Mention", "Record"]
@@ -78,6 +79,54 @@ class Record:
     confidence: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def from_dict(cls, data: Any, text: str, where: str) -> Record:
+        """Build a row from one decoded JSON object of the form that :meth:`to_dict` gives.
+
+        ``text`` is the report's, ``where`` names the object in errors. Only ``value`` has to be
+        there. The form has no offsets for ``qualifier``: the nearest is taken, as
+        :func:`zhibiao.rows.find_qualifier` does. The quantity is read again from the words.
+
+        Raises:
+            FormatError: a field is missing or of another type, a mention is not what the text
+                says there, a qualifier is not in the text, or a choice is unknown.
+        """
+        # That module's sheets are made of records, so it imports this one.
+        from zhibiao.rows import find_qualifier
+
+        fields = _Fields(data, text, where)
+        value = fields.mention("value")
+        if value is None:
+            raise FormatError(f"{where}: 'value' is missing")
+        unit, words = fields.mention("unit"), fields.string("qualifier")
+        qualifier = find_qualifier(words, value.start, text) if words else None
+        if words and qualifier is None:
+            raise FormatError(f"{where}: qualifier {words!r} is not in the report's text")
+        evidence = fields.object("evidence")
+        return cls(
+            value=value,
+            unit=unit,
+            indicator=fields.mention("indicator"),
+            qualifier=qualifier,
+            subject=fields.mentions("subject"),
+            year=fields.mention("year"),
+            year_value=fields.string("year_value"),
+            measure=fields.choice("measure", MEASURES),
+            status=fields.choice("status", STATUSES),
+            bound=fields.choice("bound", BOUNDS),
+            quantity=(
+                parse_quantity(value.text, unit.text if unit else "")
+                if "unit_base" in fields.data
+                else None
+            ),
+            evidence={
+                name: _Fields(evidence, text, f"{where}: evidence").mentions(name)
+                for name in evidence
+            },
+            confidence=fields.probabilities("confidence"),
+            notes=fields.strings("notes"),
+        )
+
     def to_dict(self, report_id: str = "") -> dict[str, Any]:
         """The row as a JSON object; ``report_id`` becomes its ``id``.
 
@@ -110,3 +159,72 @@ class Record:
 
 def _or_none(mention: Mention | None) -> dict[str, Any] | None:
     return mention.to_dict() if mention else None
+
+
+class _Fields:
+    """The fields of a JSON object, checked one by one; missing and null are the same."""
+
+    def __init__(self, data: Any, text: str, where: str) -> None:
+        if not isinstance(data, dict):
+            raise FormatError(f"{where}: expected a JSON object, found {type(data).__name__}")
+        self.data: dict[str, Any] = data
+        self._text = text
+        self._where = where
+
+    def mention(self, name: str) -> Mention | None:
+        item = self.data.get(name)
+        return None if item is None else self._mention(item, name)
+
+    def mentions(self, name: str) -> tuple[Mention, ...]:
+        return tuple(self._mention(item, name) for item in self._list(name))
+
+    def _mention(self, item: Any, name: str) -> Mention:
+        found = item if isinstance(item, dict) else {}
+        start, end = found.get("start"), found.get("end")
+        # bool is an int in Python, and JSON true is never an offset.
+        if type(start) is not int or type(end) is not int or not 0 <= start < end:
+            raise FormatError(
+                f"{self._where}: {name!r}: expected an object with start, end and text"
+            )
+        if self._text[start:end] != found.get("text"):
+            raise FormatError(
+                f"{self._where}: {name!r}: {found.get('text')!r} is not what the report's text has "
+                f"from {start} to {end}; use the records of this very text"
+            )
+        return Mention.at(self._text, start, end)
+
+    def string(self, name: str) -> str:
+        item = self.data.get(name)
+        if item is not None and not isinstance(item, str):
+            raise FormatError(f"{self._where}: {name!r} must be a string")
+        return item or ""
+
+    def strings(self, name: str) -> tuple[str, ...]:
+        items = self._list(name)
+        if not all(isinstance(item, str) for item in items):
+            raise FormatError(f"{self._where}: {name!r} must be a list of strings")
+        return tuple(items)
+
+    def choice(self, name: str, known: tuple[str, ...]) -> str:
+        chosen = self.string(name) or known[0]
+        if chosen not in known:
+            raise FormatError(f"{self._where}: {name} {chosen!r}: use one of {', '.join(known)}")
+        return chosen
+
+    def probabilities(self, name: str) -> dict[str, float]:
+        found = self.object(name)
+        if not all(type(p) in (int, float) and 0 <= p <= 1 for p in found.values()):
+            raise FormatError(f"{self._where}: {name!r} must hold numbers from 0 to 1")
+        return {key: float(p) for key, p in found.items()}
+
+    def object(self, name: str) -> dict[str, Any]:
+        item = self.data.get(name)
+        if item is not None and not isinstance(item, dict):
+            raise FormatError(f"{self._where}: {name!r} must be an object")
+        return item or {}
+
+    def _list(self, name: str) -> list[Any]:
+        item = self.data.get(name)
+        if item is not None and not isinstance(item, list):
+            raise FormatError(f"{self._where}: {name!r} must be a list")
+        return item or []

@@ -64,7 +64,7 @@ class Report:
         if not isinstance(raw, list):
             raise FormatError(f"{where}: 'spans' must be a list")
         spans = [_span(item, f"{where}: span {n}") for n, item in enumerate(raw, start=1)]
-        check_spans(data["text"], spans, where, labels)
+        check_spans(data["text"], spans, f"{where}: report {data['id']}", labels)
         return cls(data["id"], data["text"], tuple(spans), meta, labels)
 
     def to_dict(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from zhibiao.files import replacing
 from zhibiao.records import BOUNDS, FIELDS, MEASURES, STATUSES, Mention, Record
 from zhibiao.reports import Report
 
-__all__ = ["read_rows", "write_rows"]
+__all__ = ["find_qualifier", "read_rows", "write_rows"]
 
 _COLUMNS = ("context", *FIELDS)
 _BEFORE, _AFTER = 16, 10
@@ -163,20 +163,22 @@ def _qualifier(content: str, value_start: int, text: str, where: str) -> Mention
         return None
     wanted, at, offset = content.rpartition("@")
     if at and wanted and offset.isascii() and offset.isdigit():
-        start = int(offset) if text.startswith(wanted, int(offset)) else -1
-        content, wanted = wanted, content
+        start, content = int(offset), wanted
+        there = text.startswith(wanted, start)
+        found = Mention.at(text, start, start + len(wanted)) if there else None
     else:
-        start = _nearest(content, value_start, text)
-        wanted = content
-    if start < 0:
-        raise FormatError(f"{where}: qualifier {wanted!r} is not in the text there")
-    return Mention.at(text, start, start + len(content))
+        found = find_qualifier(content, value_start, text)
+    if found is None:
+        raise FormatError(f"{where}: qualifier {content!r} is not in the text there")
+    return found
 
 
-def _nearest(wanted: str, value_start: int, text: str) -> int:
-    """Where the last occurrence before the value starts, or else the first after it; or -1."""
+def find_qualifier(wanted: str, value_start: int, text: str) -> Mention | None:
+    """The last occurrence of ``wanted`` before the value, or else the first after it, if any."""
     start = text.rfind(wanted, 0, value_start)
-    return start if start >= 0 else text.find(wanted, value_start)
+    if start < 0:
+        start = text.find(wanted, value_start)
+    return Mention.at(text, start, start + len(wanted)) if start >= 0 else None
 
 
 def write_rows(path: str | Path, report: Report, records: Sequence[Record]) -> None:
@@ -229,7 +231,7 @@ def _qualifier_cell(record: Record, text: str) -> str:
         return ""
     # A text that ends like "@12" would be read as an offset.
     plain = not re.search(r"@[0-9]+$", wanted.text, re.ASCII)
-    if plain and _nearest(wanted.text, record.value.start, text) == wanted.start:
+    if plain and find_qualifier(wanted.text, record.value.start, text) == wanted:
         return wanted.text
     return f"{wanted.text}@{wanted.start}"
 

@@ -1,1 +1,1 @@
-"""How right the rows are: gold rows, what linking made of them, scores, agreement, the error page."""
+"""How right rows are: gold rows, rows in pairs, scores, agreement, the page of errors."""

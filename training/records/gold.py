@@ -12,7 +12,7 @@ from zhibiao.corpus import read_reports
 from zhibiao.errors import FormatError
 from zhibiao.records import BOUNDS, MEASURES, STATUSES, Mention, Record
 from zhibiao.reports import Report
-from zhibiao.rows import read_rows
+from zhibiao.rows import find_qualifier, read_rows
 
 __all__ = ["GoldReport", "GoldRows", "read_gold"]
 
@@ -29,16 +29,11 @@ class GoldReport:
 
 @dataclass(frozen=True, slots=True)
 class GoldRows:
-    """The reports of a source that have gold rows, and how many reports the source has."""
+    """The reports of a source whose gold rows are complete, and how many reports the source has."""
 
     source: str
     reports: tuple[GoldReport, ...]
     total: int
-
-    @property
-    def rows(self) -> int:
-        """How many gold rows there are."""
-        return sum(len(gold.records) for gold in self.reports)
 
 
 def read_gold(source: str, records: str | Path | None = None) -> GoldRows:
@@ -88,7 +83,7 @@ def _read_jsonl(path: Path, reports: Mapping[str, Report]) -> dict[str, list[Rec
             data = json.loads(line)
         except json.JSONDecodeError as error:
             raise FormatError(f"{where}: broken JSON: {error.msg}") from error
-        report = reports.get(data.get("id")) if isinstance(data, dict) else None
+        report = reports.get(str(data.get("id"))) if isinstance(data, dict) else None
         if report is None:
             raise FormatError(f"{where}: expected an object with the 'id' of one of the reports")
         found.setdefault(report.id, []).append(_record(data, report, where))
@@ -126,19 +121,20 @@ def _record(data: Mapping[str, Any], report: Report, where: str) -> Record:
             raise FormatError(f"{where}: {field}: {data.get(field)!r} is not a value{hint}")
         return item
 
+    value = mention(data.get("value"), "value")
+    # The form has no offsets for it.
     qualifier = string("qualifier")
-    start = report.text.find(qualifier)
-    if start < 0:
+    found = find_qualifier(qualifier, value.start, report.text) if qualifier else None
+    if qualifier and not found:
         raise FormatError(f"{where}: qualifier: {qualifier!r} is not in the report")
     subjects = data.get("subject") or []
     if not isinstance(subjects, list):
         raise FormatError(f"{where}: subject: expected a list")
     return Record(
-        value=mention(data.get("value"), "value"),
+        value=value,
         unit=optional("unit"),
         indicator=optional("indicator"),
-        # The form has no offsets for it, and it is compared by its text.
-        qualifier=Mention.at(report.text, start, start + len(qualifier)) if qualifier else None,
+        qualifier=found,
         subject=tuple(mention(item, "subject") for item in subjects),
         year=optional("year"),
         year_value=string("year_value"),

@@ -1,4 +1,4 @@
-"""The indicator of a value, and what narrows it: the rules of the records' specification."""
+"""The indicator of a value: the rules of the records' specification, in turn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zhibiao.linking.choices import Choice
 from zhibiao.linking.scene import Scene
 from zhibiao.spans import Span
 
-__all__ = ["choose_indicator", "choose_qualifier", "distribute"]
+__all__ = ["choose_indicator", "distribute"]
 
 Link = Choice[Span | None]
 
@@ -22,51 +22,43 @@ _FROM_TO = re.compile(
     r"[^，。；、\d]{0,3}?(?:到|至|为)[^，。；、]{0,10}"
 )
 _RESPECTIVELY = "分别"
-_AMONG = re.compile(r"其中|中[，,]?有?$|包括|含")
-_COMPARED = re.compile(r"(?:[比较]|高于|低于|快于|慢于|优于|超过|占到?了?|与|同)[^，。；]{0,6}$")
-_SHARE_OF = re.compile(r"占(?:到|了|我[省市县区])?[^，。；占]{0,12}$|(?:达到?|为|是|完成|相当于|不足|不到)[^，。；]{0,6}$")
+_REST = re.compile(r"其[他它余]")
+_COMPARED = re.compile(
+    r"(?:(?<![对评占])比(?![赛例重])|(?<!比)较(?![大多强高好])|高于|低于|快于|慢于|优于)[^，。；]{0,6}$"
+    r"|占(?:到|了)?[^，。；]{0,6}$|[与同]$"
+)
 _TIMES_UNITS = frozenset(("次", "余次", "趟", "回", "遍", "轮", "场次", "批次"))
-_PEOPLE = frozenset(("人", "名", "位", "人次", "万人", "万名", "人员"))
-_MONEY = re.compile(r"元$")
+_PEOPLE = frozenset(("人", "名", "位"))
+_RATIOS = frozenset(("%", "％", "‰", "成", "倍", "番", "个百分点", "百分点", "个点"))
+_MAGNITUDE = re.compile(r"^[十百千万亿]+(?=.)")
 _EMPTY_LEAD = re.compile(
     r"(?:[、，,和与及以\s]|其中|另有?|还有|仅|约|近|共|就|只|均|都|已|总[数量计]|合计|累计|共计|达到?|为|有|是|也|且|则"
-    r"|超过|超|突破|力争|争取|确保|同比|环比|增长|增加|年均)*"
+    r"|超过|超|突破|力争|争取|确保|同比|环比|增长|增加|年均|每年|全年|规模|不少于|不低于|至少|实际|实有|在)*"
 )
-_STRIP_BEFORE = re.compile(
-    r"^(?:[、，,：:；;“”\"\s]|其中|和|与|及|以及|另|还|并|又|再|今年|全年|目前|现|已经|已|共|累计|新增|有|约|近|力争|争取"
-    r"|确保|计划|仅|只|就|(?:截至|截止|到)[^，。；]{1,8}底|完成(?=了?[^，。；]{2,}))+"
-)
-_STRIP_AFTER = re.compile(
-    r"(?:[：:“”\"\s]|的|为|有|达到?|约|近|共|了|仅|只|是|占|各|分别|就|超过|突破|不少于|不低于|增长|提高|增加|下降|同比|数)+$"
-)
-_TOTAL = re.compile(r"(?:总数|总量|累计|合计|共计|共|总计|保有量|存量|两项合计|总|均|平均|年均|全年|全市|全县|全区|增幅|首次|其他|每年)+")
-_AFTER_FILLER = re.compile(r"^(?:以上|左右|以下|多|余|的|，|,|\s)+")
-_QUALIFIER_LENGTH = 20
+_LOOK_BACK = 8  # values; farther back nothing is carried over, and the cost stays bounded
 
 
-def distribute(scenes: Sequence[Scene]) -> dict[Scene, Link]:
-    """分别 and lists of names before lists of values: the first name to the first value.
+def distribute(scenes: Sequence[Scene], number: int) -> list[Link]:
+    """分别 and lists of names with lists of values: the first name to the first value.
 
     「产值、增加值分别增长26.3%和24.9%」; 「…18亿元，…5亿元，分别增长26%和24%」 where the names
     stand with earlier values; 「A、B、C 3家、2家、1家」 without 分别 where the counts agree.
+    The links of the values from ``number`` on that form a list, or nothing.
     """
-    found: dict[Scene, Link] = {}
-    number = 0
-    while number < len(scenes):
-        first = scenes[number]
-        named = _RESPECTIVELY in first.gap
-        run = _values_of_run(scenes, number)
-        names = _names_before(first)
-        if len(run) > 1 and (named or len(names) == len(run)):
-            if len(names) != len(run):
-                own = [i for i in first.indicators if i.start >= first.lead_start]
-                names = _names_with_values(scenes[:number], found, len(run)) if not own else []
-            if len(names) == len(run):
-                rule = "respectively" if named else "parallel_lists"
-                for scene, name in zip(run, names, strict=True):
-                    found[scene] = Choice(name, rule)
-        number += len(run)
-    return found
+    first = scenes[number]
+    named = _RESPECTIVELY in first.gap
+    names = _names_before(first)
+    if not named and len(names) < 2:
+        return []
+    run = _values_of_run(scenes, number)
+    if len(run) < 2:
+        return []
+    if named and not names:
+        names = _names_with_values(scenes[:number], len(run))
+    if len(names) != len(run):
+        return []
+    rule = "respectively" if named else "parallel_lists"
+    return [Choice(name, rule) for name in names]
 
 
 def _values_of_run(scenes: Sequence[Scene], first: int) -> list[Scene]:
@@ -93,14 +85,11 @@ def _names_before(scene: Scene) -> list[Span]:
     return names
 
 
-def _names_with_values(
-    scenes: Sequence[Scene], found: dict[Scene, Link], count: int
-) -> list[Span]:
+def _names_with_values(scenes: Sequence[Scene], count: int) -> list[Span]:
+    """The last indicators, each with its own value, of the values before."""
     names: list[Span] = []
     for scene in reversed(scenes):
-        name = found[scene].answer if scene in found else None
-        if name is None:
-            name = choose_indicator(scene, {}).answer
+        name = scene.indicator.answer
         if name is not None and name not in names:
             names.insert(0, name)
         if len(names) == count:
@@ -108,20 +97,12 @@ def _names_with_values(
     return names
 
 
-def choose_indicator(scene: Scene, distributed: dict[Scene, Link]) -> Link:
+def choose_indicator(scene: Scene) -> Link:
     """The answer of the first rule that has one."""
-    if scene in distributed:
-        return distributed[scene]
     for rule in _RULES:
         if link := rule(scene):
             return link
     return Choice(None, "none", note="没有找到它度量的指标")
-
-
-def _topic(scene: Scene) -> Link | None:
-    """The indicator of the value before, as long as it is near."""
-    before = scene.earlier
-    return before.indicator if before is not None else None
 
 
 def _own(scene: Scene, *, clause: bool = True) -> list[Span]:
@@ -155,7 +136,7 @@ def _adjacent_values(scene: Scene) -> Link | None:
 
 def _share_numerator(scene: Scene) -> Link | None:
     """「X占Y的12%」 measures X; Y where X has no name."""
-    if scene.measure != "share":
+    if scene.measure.answer != "share":
         return None
     if scene.unit_text in ("%", "成", "％", "‰") or not scene.unit_text:
         after = _attached_after(scene)
@@ -170,9 +151,11 @@ def _share_numerator(scene: Scene) -> Link | None:
     if numerators:
         return Choice(numerators[-1], "share_numerator")
     subject = lead[:at].strip("，,、；; ")
-    topic = _topic(scene)
-    if _EMPTY_LEAD.fullmatch(subject) and scene.previous and topic and topic.answer:
-        return Choice(topic.answer, "share_topic")
+    unvalued = [i for i in _own(scene, clause=False) if i.start < scene.lead_start]
+    if unvalued and _EMPTY_LEAD.fullmatch(subject):
+        return Choice(unvalued[-1], "share_earlier_clause")
+    if _EMPTY_LEAD.fullmatch(subject) and scene.previous and scene.previous.indicator.answer:
+        return Choice(scene.previous.indicator.answer, "share_topic")
     denominators = [i for i in scene.indicators if i.start >= position]
     if denominators:
         return Choice(denominators[-1], "share_denominator")
@@ -186,7 +169,7 @@ def _before(scene: Scene) -> Link | None:
         return None
     after = _attached_after(scene)
     between = scene.text[names[-1].end : scene.start]
-    if after and between.strip("”\"约近共达有的为"):
+    if after and between.strip('”"约近共达有的为'):
         return None
     return Choice(names[-1], "before" if len(between) <= 4 else "before_far")
 
@@ -199,14 +182,21 @@ def _counted_after(scene: Scene) -> Link | None:
 
 def _change_topic(scene: Scene) -> Link | None:
     """「…813件，比上年增长78%」: a change or share belongs to the level before it."""
-    if scene.measure == "level":
+    before = scene.earlier
+    if scene.measure.answer == "level" or before is None or before.indicator.answer is None:
         return None
-    topic = _topic(scene)
-    if topic is None or topic.answer is None:
-        return None
-    if scene.previous is not None:
-        return Choice(topic.answer, "change_topic")
-    return Choice(topic.answer, "change_topic_before") if _near(scene) else None
+    if not scene.unit_text or scene.unit_text in _RATIOS or _comparable(scene, before):
+        if scene.previous is not None:
+            return Choice(before.indicator.answer, "change_topic")
+        if _near(scene):
+            return Choice(before.indicator.answer, "change_topic_before")
+    return None
+
+
+def _comparable(scene: Scene, other: Scene) -> bool:
+    """Whether two units differ in nothing but 万 and 亿."""
+    mine, theirs = (_MAGNITUDE.sub("", s.unit_text) for s in (scene, other))
+    return mine == theirs
 
 
 def _near(scene: Scene) -> bool:
@@ -226,31 +216,59 @@ def _same_unit(scene: Scene, other: Scene) -> bool:
 
 def _ellipsis(scene: Scene) -> Link | None:
     """「其中省级1家、市级3家」, 「申报42项，立项19项」: the name of an earlier value, same unit."""
-    if scene.indicators and _own(scene):
+    if scene.unit_text in _TIMES_UNITS or _own(scene):
         return None
-    if scene.unit_text in _TIMES_UNITS:
-        return None
+    is_sum = scene.unit_text.endswith("元")
     head = scene.earlier
-    steps = 0
-    while head is not None and steps < 6:
-        name = head.indicator.answer
-        if name and _same_unit(scene, head) and head.measure == "level":
-            if head.sentence.start == scene.sentence.start:
-                return Choice(name, "ellipsis")
-            if "\n" not in scene.text[head.end : scene.start] and steps < 4:
-                return Choice(name, "ellipsis_before")
+    for _ in range(_LOOK_BACK):
+        if head is None or "\n" in scene.text[head.end : scene.start]:
             return None
+        same_sentence = head.sentence.start == scene.sentence.start
+        is_rate = head.measure.answer != "level"
+        if is_sum and not (same_sentence and (is_rate or _comparable(scene, head))):
+            return None  # 「检查企业58家，罚款4.2万元」: sums are spent on something of their own
+        level = head.measure.answer == "level" or scene.unit_text not in _RATIOS
+        # A name inside 「其中…」 is narrower than what later sentences, or 其他, go on about.
+        passed = _is_among(head) and (not same_sentence or _REST.search(scene.lead))
+        if head.indicator.answer and level and not passed and _same_unit(scene, head):
+            if same_sentence:
+                return Choice(head.indicator.answer, "ellipsis")
+            return (
+                None if _has_new_topic(scene) else Choice(head.indicator.answer, "ellipsis_before")
+            )
         head = head.earlier
-        steps += 1
     return None
+
+
+def _has_new_topic(scene: Scene) -> bool:
+    """Whether an earlier value of the sentence has brought an indicator of its own."""
+    before = scene.previous
+    return (
+        before is not None
+        and before.indicator.rule != "ellipsis_before"
+        and (before.indicator.rule != "ellipsis")
+    )
+
+
+def _is_among(scene: Scene) -> bool:
+    """Whether a value stands in a list after 其中."""
+    for _ in range(_LOOK_BACK):
+        if "其中" in scene.gap:
+            return True
+        if scene.previous is None or re.search(r"[，,；;]", scene.gap):
+            return False
+        scene = scene.previous
+    return False
 
 
 def _earlier_clause(scene: Scene) -> Link | None:
     """「专利申请量突破千件大关，达到1082件」: the name in the clause before."""
     names = _own(scene, clause=False)
-    if not names or not _EMPTY_LEAD.fullmatch(scene.lead.strip()):
+    if not names:
         return None
-    return Choice(names[-1], "earlier_clause")
+    if _EMPTY_LEAD.fullmatch(scene.lead.strip()):
+        return Choice(names[-1], "earlier_clause")
+    return Choice(names[-1], "earlier_clause_far") if len(scene.lead) <= 6 else None
 
 
 def _later_in_clause(scene: Scene) -> Link | None:
@@ -277,31 +295,3 @@ _RULES: tuple[Callable[[Scene], Link | None], ...] = (
     _earlier_clause,
     _ellipsis,
 )
-
-
-def choose_qualifier(scene: Scene) -> Choice[tuple[int, int] | None]:
-    """The words that narrow an indicator carried over from an earlier value."""
-    if scene.indicator.rule not in ("ellipsis", "ellipsis_before", "share_denominator"):
-        return Choice(None, "none")
-    start, end = scene.lead_start, scene.value.start
-    if scene.indicator.rule == "share_denominator":
-        end = scene.lead_start + scene.lead.find("占")
-    words = scene.text[start:end]
-    if match := _STRIP_BEFORE.match(words):
-        start += match.end()
-    if match := _STRIP_AFTER.search(scene.text[start:end]):
-        end = start + match.start()
-    words = scene.text[start:end]
-    if words and not _TOTAL.fullmatch(words):
-        if len(words) <= _QUALIFIER_LENGTH:
-            return Choice((start, end), "before_value")
-        return Choice(None, "none")
-    if words:
-        return Choice(None, "none")
-    tail = scene.tail
-    match = _AFTER_FILLER.match(tail)
-    start = scene.end + (match.end() if match else 0)
-    words = scene.text[start : scene.end + len(tail)].rstrip("、和与及， ")
-    if 1 < len(words) <= _QUALIFIER_LENGTH:
-        return Choice((start, start + len(words)), "after_value")
-    return Choice(None, "none")

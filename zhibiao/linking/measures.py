@@ -17,18 +17,24 @@ _VERBS = (
 # What stands between the verb and the number without changing the meaning.
 _TRIM = re.compile(
     r"(?:了|近|约|大约|将近|接近|左右|超过|超|突破|达到|达|逾|不到|不足|至少|最少|最多|最高|最低|不低于|不少于"
-    r"|不高于|不超过|低于|高于|均|都|分别|各|为|仅|只|就|也|还|又|再|要|可|：|:|\s)+$"
+    r"|不高于|不超过|低于|高于|均|都|分别|各|仅|只|就|也|还|又|再|要|可|：|:|\s)+$"
 )
 _CHANGE = re.compile(rf"(?:{_VERBS})$")
 # 减少一线操作工120余人: the indicator stands between verb and value.
 _CHANGE_OF = re.compile(r"(?:减少|增加|压减|精简|裁减|缩减|净增|净减|减排|削减)(?:了)?$")
-_GROWTH = re.compile(r"(?:增幅|增速|涨幅|降幅|增长率|升幅|跌幅|增量)(?:均|分别|各)?(?:为|达|达到|超过|超|约|近|突破)*$")
+_GROWTH = re.compile(
+    r"(?:增幅|增速|涨幅|降幅|增长率|升幅|跌幅|增量)(?:均|分别|各)?(?:为|达|达到|超过|超|约|近|突破)*$"
+)
 _SHARE = re.compile(
     r"占(?:到|了)?[^，；。]*(?:的|比重|比例|份额)?[^，；。的]{0,6}$"
     r"|(?:占比|比重|比例|份额)[^，；。]{0,6}$"
     r"|(?:完成|达到?|[是为])[^，；。]{0,14}(?:计划|任务|目标|预算|指标|预期|进度|时序)[^，；。]{0,8}的\s*$"
-    r"|不足[^，；。]{0,10}的\s*$"
+    r"|不[足到][^，；。]{0,8}(?:预期|计划|目标|任务)[^，；。]{0,2}的\s*$"
     r"|之比为?$"
+)
+_AGAINST = re.compile(
+    r"相当于[^，；。]*的?\s*$"
+    r"|(?:不[足到]|达到?|[是为])[^，；。]{0,12}(?:平均|水平|均值|同期)[^，；。]{0,4}的\s*$"
 )
 _PARTS = ("%", "％", "‰", "成")
 _FRACTION = re.compile(r"分之|半数|一半|过半|^半$|[/／]")
@@ -89,14 +95,14 @@ def _change_verb(scene: Scene) -> Choice[str] | None:
 
 
 def _coordinate(scene: Scene) -> Choice[str] | None:
-    """分别增长26.3%和24.9%, 增长8.5%，力争9%: as the value before it."""
+    """分别增长26.3%和24.9%; 43.6%的企业选择“没有必要”，28.9%选择…: as the value before it."""
     before = scene.previous
-    if before is None or before.measure == "level" or scene.indicators:
+    if before is None or before.measure.answer == "level" or scene.indicators:
         return None
-    if before.unit_text == scene.unit_text and re.fullmatch(
-        r"[、和与及，,以]*(?:力争|争|至|到)?[、和与及]?", scene.gap.strip()
-    ):
-        return Choice(before.measure, "coordinate")
+    bare = re.fullmatch(r"[、和与及，,以]*(?:力争|争|至|到)?[、和与及]?", scene.gap.strip())
+    listed = before.measure.answer == "share" and not scene.lead.strip()
+    if before.unit_text == scene.unit_text and (bare or listed):
+        return Choice(before.measure.answer, "coordinate")
     return None
 
 
@@ -117,6 +123,8 @@ def _share(scene: Scene) -> Choice[str] | None:
     if scene.unit_text not in _PARTS and not _FRACTION.search(scene.value_text):
         return None
     lead = scene.lead
+    if scene.previous and scene.gap == "的":
+        return Choice("share", "share_of_value", ((scene.previous.start, scene.start),))
     match = _SHARE.search(lead)
     if match is None:
         return None
@@ -133,6 +141,7 @@ def _times(scene: Scene) -> Choice[str] | None:
     lead = scene.lead
     if scene.unit_text in _TIMES and re.search(r"的\s*(?:近|约|将近)?$|[是为达][^，]*$|翻", lead):
         return Choice("change", "times", _evidence(scene, lead))
-    if scene.unit_text in _PARTS and re.search(r"相当于[^，]*的?\s*$", lead):
+    part = scene.unit_text in _PARTS or _FRACTION.search(scene.value_text)
+    if part and _AGAINST.search(lead):
         return Choice("change", "times", _evidence(scene, lead))
     return None

@@ -16,22 +16,24 @@ class Scene:
     """What the rules see of one value, and what they have decided about it so far.
 
     ``start`` and ``end`` hold the value with the unit that follows it. ``indicators`` are the
-    指标 spans between the previous value of the sentence (or the sentence's start) and this one;
+    指标 spans between the previous value of the sentence (or the sentence's start) and this one,
+    ``others`` the 机构, 企业名 and 年份 spans there;
     ``following`` is the span right after. ``previous`` and ``next`` are the neighbouring values
     of the same sentence, ``earlier`` the value before in the text, whatever the sentence.
     """
 
     text: str
     value: Span
-    unit: Choice[Span | None]
+    unit: Choice[Span | Slice | None]
     sentence: Slice
     clause: Slice
     indicators: tuple[Span, ...] = ()
+    others: tuple[Span, ...] = ()
     following: Span | None = None
     previous: Scene | None = None
     next: Scene | None = None
     earlier: Scene | None = None
-    measure: str = "level"
+    measure: Choice[str] = field(default_factory=lambda: Choice("level", "level"))
     indicator: Choice[Span | None] = field(default_factory=lambda: Choice(None, "none"))
 
     @property

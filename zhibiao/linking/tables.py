@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zhibiao.linking.structure import Slice
 from zhibiao.spans import Span
@@ -22,22 +22,27 @@ _BAR = re.compile(r"\|")
 _TAB = re.compile(r"\t")
 _SPACES = re.compile(r" {2,}|　+|(?<=\S) ?　")
 _CAPTION_UNIT = re.compile(r"单位\s*[:：]\s*([^\s，。；;,（）()|:：]{1,8})")
-_HEAD_UNIT = re.compile(r"[（(/]\s*([^（）()\s|]{1,8}?)\s*[）)]?\s*$")
+_HEAD_UNIT = re.compile(r"(?:[（(/]|±)\s*([^（）()\s|]{1,8}?)\s*[）)]?\s*$")
+_ONLY = re.compile(r"\s*(\S+)\s*")
 _UNITS = re.compile(
     r"[十百千万亿]*(?:元|美元|吨|人|家|件|项|个|户|亩|公顷|平方米|公里|千瓦时|千克|公斤|米|次|台|套|篇|名|所|辆|头|%|％|‰)"
-    r"(?:次|年|标准煤)?|[±%％‰]+|个百分点"
+    r"(?:次|年|标准煤)?|[%％‰]|个百分点"
 )
 _FILLED = 2  # characters of a cell besides value and unit, such as a sign or a footnote mark
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell of a table; ``fixed`` says that a single value fills it."""
+    """A cell of a table.
+
+    ``fixed`` says that a single value fills it, ``is_name`` that an organisation does.
+    """
 
     start: int
     end: int
     spans: tuple[Span, ...]
     fixed: bool
+    is_name: bool = False
 
     def first(self, label: str) -> Span | None:
         """The first span of a label in the cell."""
@@ -51,11 +56,18 @@ class Table:
     rows: list[list[Cell]]
     heads: list[list[Cell]]
     caption: Slice
+    _starts: list[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._starts = [row[0].start for row in self.rows]
+
+    def row(self, value: Span) -> list[Cell]:
+        """The row of a value."""
+        return self.rows[max(bisect_right(self._starts, value.start) - 1, 0)]
 
     def place(self, value: Span) -> tuple[list[Cell], int] | None:
         """The row and the column number of a value that fills its cell."""
-        starts = [row[0].start for row in self.rows]
-        row = self.rows[bisect_right(starts, value.start) - 1]
+        row = self.row(value)
         for column, cell in enumerate(row):
             if cell.start <= value.start < cell.end:
                 return (row, column) if cell.fixed else None
@@ -144,25 +156,33 @@ class Tables:
         values = [span for span in spans if span.label == "数值"]
         known = sum(s.end - s.start for s in spans if s.label in ("数值", "单位"))
         rest = len(self._text[start:end].strip()) - known
-        return Cell(start, end, spans, len(values) == 1 and rest <= _FILLED)
+        words = self._text[start:end].strip()
+        is_name = (
+            len(spans) == 1
+            and spans[0].label in ("机构", "企业名")
+            and len(words) == spans[0].end - spans[0].start
+        )
+        return Cell(start, end, spans, len(values) == 1 and rest <= _FILLED, is_name)
 
-    def unit_of_head(self, cells: Sequence[Cell], caption: Slice) -> tuple[Span | None, Slice | None]:
-        """The unit that heads name: a 单位 span, or else the place of an untagged one."""
+    def unit_in(self, cells: Sequence[Cell]) -> Span | Slice | None:
+        """The unit that one of the cells names: a 单位 span, or else the place of its words."""
         for cell in cells:
             if unit := cell.first("单位"):
-                return unit, None
+                return unit
         for cell in cells:
             words = self._text[cell.start : cell.end]
-            if (match := _HEAD_UNIT.search(words)) and _UNITS.fullmatch(match.group(1)):
-                return None, Slice(cell.start + match.start(1), cell.start + match.end(1))
-            if _UNITS.fullmatch(words.strip()):
-                start = cell.start + words.index(words.strip())
-                return None, Slice(start, start + len(words.strip()))
-        match = _CAPTION_UNIT.search(self._text, caption.start, caption.end)
-        if match is None:
-            return None, None
-        place = Slice(*match.span(1))
-        number = bisect_left(self._starts, place.start)
-        if number < len(self._spans) and self._spans[number].start == place.start:
-            return self._spans[number], None
-        return None, place
+            # 「产值（万元）」, 「增减%」, or a cell that is a unit and nothing else.
+            match = _HEAD_UNIT.search(words) or _ONLY.fullmatch(words)
+            if match and _UNITS.fullmatch(match.group(1)):
+                return Slice(cell.start + match.start(1), cell.start + match.end(1))
+        return None
+
+    def unit_of_caption(self, table: Table) -> Span | Slice | None:
+        """「单位：亿元」 in the line above a table."""
+        match = _CAPTION_UNIT.search(self._text, table.caption.start, table.caption.end)
+        if match is None or not _UNITS.fullmatch(match.group(1)):
+            return None
+        number = bisect_left(self._starts, match.start(1))
+        if number < len(self._spans) and self._starts[number] == match.start(1):
+            return self._spans[number]
+        return Slice(*match.span(1))

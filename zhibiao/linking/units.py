@@ -28,7 +28,7 @@ class Units:
         """The unit in running text; tables are looked up by their own rules."""
         following = self._after(value)
         if following is None:
-            return Choice(None, "none")
+            return Choice(None, "none", note="数值后没有单位")
         between = self._text[value.end : following.start]
         if following.label == "单位" and _BETWEEN.fullmatch(between):
             return Choice(following, "follows")
@@ -36,7 +36,7 @@ class Units:
             unit = self._after(following)
             if unit and unit.label == "单位" and unit.start == following.end:
                 return Choice(unit, "shared", ((value.end, following.start),))
-        return Choice(None, "none")
+        return Choice(None, "none", note="数值后没有单位")
 
     def _after(self, span: Span) -> Span | None:
         number = bisect_left(self._starts, span.end)
