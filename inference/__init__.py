@@ -1,1 +1,1 @@
-"""Stage 3: from report files to spans an analyst can open."""
+"""Stage 3: from report files to records that an analyst can open."""

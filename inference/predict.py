@@ -1,4 +1,4 @@
-"""Find labelled spans in reports and write them for people and programs.
+"""Turn reports into rows, who, which year, which indicator, how much, for people and programs.
 
     python -m inference.predict INPUT... --output DIR
 
@@ -21,13 +21,16 @@ from typing import Any, Literal, Protocol
 from rich.console import Console
 from rich.table import Table
 
-from inference.prediction import Prediction, Run
-from inference.writers import FORMATS
+from inference.prediction import Prediction
+from inference.run import Run
+from inference.writers import DEFAULT_FORMATS, FORMATS, SPAN_FORMATS, Format
 from zhibiao.errors import OutputError, ReadError, ZhibiaoError
 from zhibiao.inputs import Input, read_inputs
 from zhibiao.journal import Journal, one_line
+from zhibiao.linking import link_records
+from zhibiao.records import Record
 from zhibiao.sources import KNOWN_SUFFIXES, find_sources
-from zhibiao.spans import LABELS, Span, spans_by_label
+from zhibiao.spans import LABELS, Span
 
 __all__ = ["Options", "SpanExtractor", "Summary", "build_parser", "main", "parse_arguments", "run"]
 
@@ -35,9 +38,12 @@ _EXCEL_ROWS = 1_048_576
 
 _EPILOG = """\
 结果：
-  predictions.jsonl  每行一份报告，供程序使用
-  spans.csv          每行一个片段；单元格以 = + - @ 开头时前面加撇号（负数也加），原文见 JSONL
-  html/index.html    目录和每份报告的网页，不依赖网络，整个文件夹可以复制给别人
+  records.xlsx       工作簿：记录（每个数值一行）、来源、实体、汇总；几份报告时还有序列、冲突、图表
+  records.csv        每行一条记录；可能被当作公式或日期的单元格前加撇号，原文见 JSONL
+  html/index.html    目录和每份报告的网页，点一行记录就跳到原文；不依赖网络，可以整个复制给别人
+  predictions.jsonl  每行一份报告：原文、片段、记录，供程序使用
+  records.parquet    每行一条记录；要用 --format 点名，需要 pyarrow
+  加 --no-records 时只有片段：spans.xlsx、spans.csv、html、predictions.jsonl。
   全部成功后才出现；中断或出错时不留下半份结果。
 
 报告编号（id）：
@@ -66,7 +72,8 @@ class Options:
     inputs: tuple[str, ...]
     output: Path
     model: Path | None = None
-    formats: tuple[str, ...] = tuple(FORMATS)
+    formats: tuple[str, ...] = DEFAULT_FORMATS
+    records: bool = True
     backend: Literal["onnx", "torch"] = "onnx"
     device: str = "cpu"
     threads: int | None = None
@@ -78,10 +85,12 @@ class Options:
 class Summary:
     """What one run did; ``outputs`` holds (path to open, what it is for)."""
 
-    reports: int = 0
-    characters: int = 0
-    spans: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LABELS, 0))
-    failures: tuple[str, ...] = ()
+    reports: int
+    characters: int
+    spans: Mapping[str, int]
+    records: int
+    doubtful: int
+    failures: tuple[str, ...]
     outputs: list[tuple[Path, str]] = field(default_factory=list)
 
     @property
@@ -89,19 +98,12 @@ class Summary:
         """0 when everything was read, 1 when something failed."""
         return 1 if self.failures else 0
 
-    def add(self, prediction: Prediction) -> None:
-        """Count one finished report."""
-        self.reports += 1
-        self.characters += len(prediction.report.text)
-        for label, count in spans_by_label(prediction.spans).items():
-            self.spans[label] += count
-
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of the program; help texts are Chinese, for analysts."""
     parser = argparse.ArgumentParser(
         prog="python -m inference.predict",
-        description="从中文报告中抽取机构、指标、数值、单位、年份、企业名，写成表格和网页。",
+        description="把中文报告变成表格：谁、哪一年、哪个指标、多少、什么单位；同时给出六类实体和可点的网页。",
         epilog=_EPILOG,
         formatter_class=argparse.RawTextHelpFormatter,
         add_help=False,
@@ -119,10 +121,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     main_group.add_argument(
         "--format",
-        default=tuple(FORMATS),
+        default=DEFAULT_FORMATS,
         type=_formats,
         metavar="LIST",
-        help=f"输出格式，用逗号分隔（默认 {','.join(FORMATS)}）",
+        help=f"输出格式，用逗号分隔：{','.join(FORMATS)}（默认 {','.join(DEFAULT_FORMATS)}）",
+    )
+    main_group.add_argument(
+        "--records",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="把实体连成记录（默认）；--no-records 只找实体",
     )
     main_group.add_argument(
         "--keep-boilerplate", action="store_true", help="保留网页导航、页眉页脚等非正文内容"
@@ -167,12 +175,16 @@ def _positive(value: str) -> int:
 def parse_arguments(argv: Sequence[str] | None = None) -> Options:
     """Turn command-line arguments into options; leaves with status 2 on wrong use."""
     # Intermixed: inputs may stand before and after the options.
-    found = build_parser().parse_intermixed_args(argv)
+    parser = build_parser()
+    found = parser.parse_intermixed_args(argv)
+    if not found.records and (lost := set(found.format) - SPAN_FORMATS.keys()):
+        parser.error(f"--no-records 没有格式 {'、'.join(lost)}；可用：{','.join(SPAN_FORMATS)}")
     return Options(
         inputs=tuple(found.inputs),
         output=found.output,
         model=found.model,
         formats=found.format,
+        records=found.records,
         backend=found.backend,
         device=found.device,
         threads=found.threads,
@@ -182,7 +194,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> Options:
 
 
 def run(options: Options, extractor: SpanExtractor | None = None) -> Summary:
-    """Read all inputs, find their spans and write the outputs; nothing is left half-written.
+    """Read all inputs, find their spans and records, write the outputs; nothing half-written.
 
     ``extractor`` stands in for the model that the options name.
 
@@ -191,40 +203,69 @@ def run(options: Options, extractor: SpanExtractor | None = None) -> Summary:
         ModelError: the model folder cannot be used.
         OutputError: the output folder cannot be written.
     """
-    targets = {name: options.output / FORMATS[name].target for name in FORMATS}
-    sources, unmatched = find_sources(options.inputs, outputs=targets.values())
+    known: Mapping[str, Format] = FORMATS if options.records else SPAN_FORMATS
+    formats = [known[name] for name in options.formats]
+    targets = {options.output / one.target for one in (*FORMATS.values(), *SPAN_FORMATS.values())}
+    sources, unmatched = find_sources(options.inputs, outputs=targets)
     if not sources:
         raise ReadError("没有找到可读的输入。" + "；".join(unmatched))
     with ExitStack() as stack:
         stack.enter_context(_output_errors(options.output))
         stack.enter_context(_output_folder(options.output))
-        for name in options.formats:
-            FORMATS[name].check(targets[name])
+        for one in formats:
+            one.check(options.output / one.target)
         if extractor is None:
             extractor = _load(options)
         total = sum(source.size for source in sources)
         journal = stack.enter_context(Journal(total, quiet=options.quiet))
         facts = Run(extractor.info, journal.failures)
         writers = [
-            stack.enter_context(FORMATS[name].write(targets[name], facts))
-            for name in options.formats
+            stack.enter_context(one.write(options.output / one.target, facts)) for one in formats
         ]
         for line in unmatched:
             journal.failure(line)
-        summary = Summary()
         inputs = read_inputs(sources, journal, keep_boilerplate=options.keep_boilerplate)
-        for prediction in _predict(extractor, inputs):
+        for report, spans in _extract(extractor, inputs):
+            records = _link(report, spans, journal) if options.records else []
+            prediction = Prediction(report, spans, records)
+            facts.add(prediction)
             for write in writers:
                 write(prediction)
-            summary.add(prediction)
-            journal.done(prediction.report.size)
-        if "csv" in options.formats and sum(summary.spans.values()) >= _EXCEL_ROWS:
-            journal.warning(f"spans.csv 超过 Excel 的 {_EXCEL_ROWS} 行上限；请分批处理")
-    summary.failures = tuple(journal.failures)
-    summary.outputs = [
-        (options.output / FORMATS[name].entry, FORMATS[name].note) for name in options.formats
-    ]
-    return summary
+            journal.done(report.size)
+        _warn(facts, options, journal)
+    return Summary(
+        reports=len(facts.reports),
+        characters=sum(report.characters for report in facts.reports),
+        spans={label: sum(report.spans[label] for report in facts.reports) for label in LABELS},
+        records=sum(report.records for report in facts.reports),
+        doubtful=sum(report.doubtful for report in facts.reports),
+        failures=tuple(journal.failures),
+        outputs=[(options.output / one.entry, one.note) for one in formats],
+    )
+
+
+def _link(report: Input, spans: list[Span], journal: Journal) -> list[Record]:
+    try:
+        return link_records(report.text, spans)
+    except Exception as error:
+        # Whatever the rules trip over, one report must not end a run over a folder.
+        journal.failure(
+            f"{report.source}：没有连成记录，只写出实体（{type(error).__name__}：{error}）；"
+            "请把这份报告交给开发者"
+        )
+        return []
+
+
+def _warn(facts: Run, options: Options, journal: Journal) -> None:
+    """Say what an analyst would otherwise miss without knowing."""
+    if "csv" in options.formats:
+        rows = sum(r.records if options.records else sum(r.spans.values()) for r in facts.reports)
+        if rows >= _EXCEL_ROWS:
+            journal.warning(
+                f"CSV 超过 Excel 的 {_EXCEL_ROWS} 行上限；请用 xlsx（自动分工作表）或分批处理"
+            )
+    if facts.too_many_rows:
+        journal.warning("记录太多，没有合并成序列；请分批处理")
 
 
 def _load(options: Options) -> SpanExtractor:
@@ -236,7 +277,9 @@ def _load(options: Options) -> SpanExtractor:
     )
 
 
-def _predict(extractor: SpanExtractor, inputs: Iterable[Input]) -> Iterator[Prediction]:
+def _extract(
+    extractor: SpanExtractor, inputs: Iterable[Input]
+) -> Iterator[tuple[Input, list[Span]]]:
     """Join reports and their spans; only the reports of the extractor's batch are held."""
     waiting: deque[Input] = deque()
 
@@ -246,7 +289,7 @@ def _predict(extractor: SpanExtractor, inputs: Iterable[Input]) -> Iterator[Pred
             yield item.text
 
     for spans in extractor.extract_many(texts()):
-        yield Prediction(waiting.popleft(), spans)
+        yield waiting.popleft(), spans
 
 
 @contextmanager
@@ -289,6 +332,8 @@ def print_summary(summary: Summary, console: Console) -> None:
     table.add_row("片段", f"{sum(summary.spans.values()):,}")
     for label, count in summary.spans.items():
         table.add_row(f"  {label}", f"{count:,}")
+    table.add_row("记录", f"{summary.records:,}")
+    table.add_row("  低置信度", f"{summary.doubtful:,}")
     table.add_row("失败", f"{len(summary.failures):,}")
     console.print(table)
     console.print("\n输出：", markup=False)

@@ -1,33 +1,43 @@
-"""A report with the spans found in it: what every writer receives."""
+"""A report with what was found in it: what every writer receives."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from zhibiao.inputs import Input
 from zhibiao.readers import Place
+from zhibiao.records import Record
 from zhibiao.spans import Span
 
-__all__ = ["Prediction", "Run"]
+__all__ = ["Prediction"]
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One report and its spans, sorted by start and without overlaps."""
+    """One report, its spans, sorted by start and without overlaps, and its records, in order."""
 
     report: Input
     spans: Sequence[Span]
+    records: Sequence[Record] = ()
 
     def text_of(self, span: Span) -> str:
         """The characters of the report that the span covers."""
         return self.report.text[span.start : span.end]
 
-    def place_of(self, span: Span) -> Place | None:
-        """Where in the source the span begins; None when the source keeps no places."""
+    def place_at(self, offset: int) -> Place | None:
+        """Where in the source a character stands; None when the source keeps no places."""
         document = self.report.document
-        return None if document is None else document.place(span.start)
+        return None if document is None else document.place(offset)
+
+    def place_name(self, offset: int) -> str:
+        """Where a character stands, for a person: page and paragraph, or else its number."""
+        place = self.place_at(offset)
+        if place is None:
+            return f"第 {offset + 1} 字"
+        page = "" if place.page is None else f"第 {place.page} 页"
+        return f"{page}第 {place.paragraph} 段"
 
     def to_dict(self, model: Mapping[str, Any]) -> dict[str, Any]:
         """The prediction as a JSON object of the format between stages."""
@@ -45,17 +55,6 @@ class Prediction:
                 }
                 for span in self.spans
             ],
-            "records": [],
+            "records": [record.to_dict(self.report.id) for record in self.records],
             "model": dict(model),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What the writers know of the whole run.
-
-    ``failures`` grows while the run goes on; it is complete when a writer closes.
-    """
-
-    model: Mapping[str, Any]
-    failures: Sequence[str] = field(default_factory=list)

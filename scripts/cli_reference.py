@@ -29,6 +29,9 @@ PROGRAMS = (
     "training.export",
     "training.evaluate_model",
     "training.compare_models",
+    "training.evaluate_records",
+    "training.compare_records",
+    "training.model_card",
     "training.calibrate",
     "training.convert",
     "training.check_data",
@@ -36,6 +39,8 @@ PROGRAMS = (
     "training.distil",
     "training.splits",
     "scripts/check_corpus.py",
+    "scripts/record_sheet.py",
+    "scripts/series_names.py",
     "scripts/benchmark.py",
     "scripts/benchmark_annotation.py",
 )

@@ -33,7 +33,7 @@ def record(text: str, value: str, number: str | None = None, **fields: Any) -> R
         return Mention.at(text, start, start + len(words))
 
     names = ("unit", "indicator", "qualifier", "year")
-    mentions = {name: mention(fields.pop(name)) for name in names if name in fields}
+    mentions: dict[str, Any] = {name: mention(fields.pop(name)) for name in names if name in fields}
     subject = tuple(mention(words) for words in fields.pop("subject", ()))
     base = Quantity(
         number=None if number is None else Decimal(number), unit_base=fields.pop("base", "")

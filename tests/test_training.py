@@ -170,9 +170,9 @@ def test_model_directory_is_complete(trained: Path, data: tuple[str, str]) -> No
     assert set(settings["packages"]) >= {"torch", "transformers", "seqeval", "python"}
     assert settings["seed"] == 13
     assert settings["git"] == git_state()
-    assert settings["hardware"]["device"] == "cpu"
+    assert settings["compute"]["device"] == "cpu"
+    assert settings["compute"]["seconds"] > 0
     effort = settings["training"]
-    assert effort["seconds"] > 0
     history = json.loads((trained / "history.json").read_text(encoding="utf-8"))
     assert effort["steps"] == history[-1]["step"]
     best = max(row["eval_f1"] for row in history if "eval_f1" in row)

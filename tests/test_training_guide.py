@@ -23,21 +23,12 @@ REPORTS = 24
 _KEPT = {"train": 4, "validation": 6, "test": 8}  # reports of each split of the clone's corpus
 
 _BODIES = (
-    "⟦机构|青石县科技局⟧",
-    "⟦机构|云岭市统计局⟧",
-    "⟦机构|南河区政府⟧",
-    "⟦企业名|恒川机电公司⟧",
+    *("⟦机构|青石县科技局⟧", "⟦机构|云岭市统计局⟧", "⟦机构|南河区政府⟧", "⟦企业名|恒川机电公司⟧"),
+    *("⟦机构|白塔县农业局⟧", "⟦企业名|远帆新材料公司⟧", "⟦机构|东湾市工信局⟧", "全区"),
 )
-_BODIES += ("⟦机构|白塔县农业局⟧", "⟦企业名|远帆新材料公司⟧", "⟦机构|东湾市工信局⟧", "全区")
-_INDICATORS = ("专利申请量", "技术合同成交额", "高新技术企业", "粮食产量", "就业人数", "研发投入")
-_INDICATORS += (
-    "工业增加值",
-    "进出口总额",
-    "绿化面积",
-    "用电量",
-    "游客数量",
-    "财政收入",
-    "在校学生",
+_INDICATORS = (
+    *("专利申请量", "技术合同成交额", "高新技术企业", "粮食产量", "就业人数", "研发投入"),
+    *("工业增加值", "进出口总额", "绿化面积", "用电量", "游客数量", "财政收入", "在校学生"),
 )
 _UNITS = ("件", "亿元", "家", "万吨", "人", "万元", "公顷", "个")
 _ENDS = (
@@ -196,6 +187,8 @@ def test_what_is_uploaded_with_is_installed(root: Path) -> None:
 
 
 def test_studies_can_be_tried_in_a_fresh_clone(root: Path, clone: Path) -> None:
+    splits = (root / "data" / "splits.txt").read_text(encoding="utf-8")
+    (clone / "data" / "splits.txt").write_text(splits, encoding="utf-8")
     text = guide(root)
     start, end = text.index("## 研究"), text.index("## 其他选项")
     studies = blocks(text[start:end], "bash")[0].splitlines()

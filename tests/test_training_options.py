@@ -134,8 +134,8 @@ def test_two_processes_are_one_with_twice_the_batch(
     settings, expected = (
         json.loads((path / "zhibiao.json").read_text(encoding="utf-8")) for path in (found, one)
     )
-    assert settings["hardware"]["processes"] == 2
-    assert settings["training"]["characters"] == expected["training"]["characters"]
+    assert settings["compute"]["processes"] == 2
+    assert settings["compute"]["characters"] == expected["compute"]["characters"]
     assert settings["metrics"] == expected["metrics"]
     assert len(list((found / "tensorboard").iterdir())) == 1
     assert not (found / "checkpoints").exists()
@@ -145,7 +145,7 @@ def test_characters_seen(data: tuple[str, str], plain: Path) -> None:
     settings = json.loads((plain / "zhibiao.json").read_text(encoding="utf-8"))
     size = sum(len(r.text) for r in read_reports(data[0]))
     assert settings["data"]["train"]["characters"] == size
-    assert settings["training"]["characters"] == 2 * size
+    assert settings["compute"]["characters"] == 2 * size
     assert settings["training"]["steps"] == 4
     assert settings["training"]["precision"] == "fp32"
 

@@ -103,7 +103,7 @@ def test_killed_and_resumed_is_uninterrupted(
     ]
     for key in ("metrics", "transitions"):
         assert settings[0][key] == settings[1][key]
-    assert settings[0]["training"]["characters"] == settings[1]["training"]["characters"]
+    assert settings[0]["compute"]["characters"] == settings[1]["compute"]["characters"]
     scores = [
         [
             row["eval_f1"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["compute", "git_state", "hardware", "packages"]
+__all__ = ["compute", "git_state", "packages"]
 
 _PACKAGES = ("torch", "transformers", "accelerate", "tokenizers", "safetensors", "numpy", "seqeval")
 _CODE = Path(__file__).resolve().parent
@@ -46,7 +46,7 @@ def packages() -> dict[str, str]:
     return found
 
 
-def hardware(device: torch.device, processes: int = 1) -> dict[str, Any]:
+def _hardware(device: torch.device, processes: int) -> dict[str, Any]:
     """Device, processor, cores this process may use, torch's threads; GPU and its GiB."""
     found: dict[str, Any] = {
         "device": device.type,
@@ -68,13 +68,13 @@ def hardware(device: torch.device, processes: int = 1) -> dict[str, Any]:
 def compute(
     device: torch.device, processes: int, effort: Mapping[str, Any], *, resumed: bool
 ) -> dict[str, Any]:
-    """What a run cost: :func:`hardware`, ``effort``, and whether the run was ever ``resumed``.
+    """What a run cost: the machine, ``effort``, and whether the run was ever ``resumed``.
 
     ``effort`` holds ``characters`` seen and ``seconds`` of wall clock, added up over all sessions
     of the run; what a killed session did after its last checkpoint is done again and is not in
     them. The machine is that of the last session.
     """
-    return {**hardware(device, processes), **effort, "resumed": resumed}
+    return {**_hardware(device, processes), **effort, "resumed": resumed}
 
 
 def _processor() -> str:

@@ -36,7 +36,7 @@ from training.heads import CrfHead, SoftmaxHead, tag_weights
 from training.launch import arguments_of, precision_of
 from training.pretrained import fetch_tokenizer, token_classifier
 from training.progress import ProgressReport
-from training.provenance import compute, git_state, hardware, packages
+from training.provenance import compute, git_state, packages
 from training.settings import TrainConfig
 from training.sources import describe_data, read_data
 from training.trainer import EpochSetter, ReportTrainer, last_checkpoint, transitions_of
@@ -148,7 +148,6 @@ def train(config: TrainConfig) -> tuple[Path, Scores]:
         parameter.data = parameter.data.half().float()
     scores = trainer.score()
     transitions = transitions_of(best)
-    effort = trainer.effort()
     record = {
         "name": config.name,
         "version": config.version,
@@ -163,10 +162,10 @@ def train(config: TrainConfig) -> tuple[Path, Scores]:
         "data": data,
         "git": git_state(),
         "packages": packages(),
-        "hardware": hardware(device, arguments.world_size),
-        "compute": compute(device, arguments.world_size, effort, resumed=checkpoint is not None),
+        "compute": compute(
+            device, arguments.world_size, trainer.effort(), resumed=checkpoint is not None
+        ),
         "training": {
-            **effort,
             "precision": precision_of(config, device),
             "steps": trainer.state.global_step,
             "best_step": trainer.state.best_global_step,

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from inference.prediction import Prediction, Run
+from inference.prediction import Prediction
+from inference.run import Run
 from zhibiao.files import replacing
 
 __all__ = ["write_jsonl"]

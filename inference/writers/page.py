@@ -1,4 +1,5 @@
-"""Predictions as web pages: one a report, and an index of them all.
+"""Predictions as web pages: one a report, where a click on a record shows its place in the text,
+and an index of them all.
 
 The pages need nothing but themselves. Every value goes through the template's autoescape, and a
 content security policy lets the browser run only the style and script written here, by hash.
@@ -17,28 +18,43 @@ from urllib.parse import quote
 from jinja2 import Environment
 from markupsafe import Markup
 
-from inference.prediction import Prediction, Run
+from inference.charts import chart_of
+from inference.doubts import FAIR, LOW, confidence_of, notes_of
+from inference.lines import charted, lines_of
+from inference.prediction import Prediction
+from inference.run import Run
+from inference.words import BOUND_WORDS, MEASURE_WORDS, STATUS_WORDS
 from inference.writers.folder import replacing_folder
 from zhibiao.errors import OutputError
 from zhibiao.pages import content_policy, page_environment
+from zhibiao.records import Record
 from zhibiao.spans import LABELS, Span, spans_by_label
 
 __all__ = ["check_pages", "write_pages"]
 
 _TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+_SCRIPTS = ("index.js", "report.js")
 _INDEX = "index.html"
 _MARK = b'<meta name="generator" content="zhibiao">'
 
 
+_BOUND_SIGNS = {**BOUND_WORDS, "eq": ""}
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What the index keeps of a report."""
+    """A record as its row on the page; ``parts`` are the ids of its spans in the text."""
 
-    href: str
-    id: str
-    source: str
-    characters: int
-    counts: dict[str, int]
+    anchor: str
+    parts: str
+    year: str
+    indicator: str
+    details: tuple[str, ...]
+    bound: str
+    value: str
+    kind: str
+    confidence: float | None
+    level: str
 
 
 def check_pages(target: Path) -> None:
@@ -69,48 +85,44 @@ class _Pages:
     def __init__(self, folder: Path, run: Run) -> None:
         self.folder = folder
         self.run = run
-        self.rows: list[_Row] = []
-        self.waiting: tuple[Prediction, str] | None = None
+        self.names: list[str] = []
+        self.waiting: Prediction | None = None
         self.templates = _environment()
 
     def add(self, prediction: Prediction) -> None:
-        number = len(self.rows) + 1
-        name = _file_name(number, prediction.report.id)
+        # A page links to the next one, so it waits until that one's name is known.
+        name = _file_name(len(self.names) + 1, prediction.report.id)
         self._write_waiting(name)
-        self.waiting = (prediction, name)
-        self.rows.append(
-            _Row(
-                quote(name),
-                prediction.report.id,
-                prediction.report.source,
-                len(prediction.report.text),
-                spans_by_label(prediction.spans),
-            )
-        )
+        self.waiting = prediction
+        self.names.append(name)
 
     def close(self) -> None:
         self._write_waiting(None)
-        totals = {label: sum(row.counts[label] for row in self.rows) for label in LABELS}
+        reports = self.run.reports
+        hrefs = {report.id: quote(name) for report, name in zip(reports, self.names, strict=True)}
         self._render(
             _INDEX,
-            rows=self.rows,
-            totals=totals,
-            characters=sum(row.characters for row in self.rows),
+            reports=reports,
+            hrefs=hrefs,
+            totals={label: sum(report.spans[label] for report in reports) for label in LABELS},
+            characters=sum(report.characters for report in reports),
+            records=sum(report.records for report in reports),
+            doubtful=sum(report.doubtful for report in reports),
+            charts=[chart_of(line) for line in charted(lines_of(self.run.series))],
             failures=self.run.failures,
         )
 
     def _write_waiting(self, following: str | None) -> None:
-        # A page links to the next one, so it waits until that one's name is known.
         if self.waiting is None:
             return
-        prediction, name = self.waiting
-        number = len(self.rows)
+        prediction = self.waiting
         self._render(
-            name,
+            self.names[-1],
             report=prediction.report,
-            counts=self.rows[-1].counts,
+            counts=spans_by_label(prediction.spans),
             pieces=_pieces(prediction),
-            previous=self.rows[-2].href if number > 1 else None,
+            rows=[_row(record) for record in prediction.records],
+            previous=quote(self.names[-2]) if len(self.names) > 1 else None,
             following=None if following is None else quote(following),
         )
         self.waiting = None
@@ -125,12 +137,15 @@ class _Pages:
 def _environment() -> Environment:
     environment = page_environment(_TEMPLATES)
     style = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
-    script = (_TEMPLATES / "index.js").read_text(encoding="utf-8")
+    scripts = [(_TEMPLATES / name).read_text(encoding="utf-8") for name in _SCRIPTS]
     environment.globals.update(
         labels=LABELS,
+        measures=MEASURE_WORDS,
         style=Markup(style),
-        script=Markup(script),
-        policy=content_policy([style], [script]),
+        index_script=Markup(scripts[0]),
+        report_script=Markup(scripts[1]),
+        policy=content_policy([style], scripts),
+        low=LOW,
     )
     return environment
 
@@ -140,22 +155,46 @@ def _file_name(number: int, identity: str) -> str:
     return f"{number:04d}-{stem}.html" if stem else f"{number:04d}.html"
 
 
-def _pieces(prediction: Prediction) -> Iterator[tuple[str, str, str]]:
-    """Yield the text in slices as (characters, CSS class, tooltip); no class outside spans."""
+def _pieces(prediction: Prediction) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the text in slices as (characters, CSS class, id, tooltip); no class outside spans."""
     position = 0
     for span in prediction.spans:
         if position < span.start:
-            yield prediction.report.text[position : span.start], "", ""
+            yield prediction.report.text[position : span.start], "", "", ""
         kind = f"l{LABELS.index(span.label)}"
-        yield prediction.text_of(span), kind, _tooltip(prediction, span)
+        yield prediction.text_of(span), kind, f"s{span.start}", _tooltip(prediction, span)
         position = span.end
-    yield prediction.report.text[position:], "", ""
+    yield prediction.report.text[position:], "", "", ""
 
 
 def _tooltip(prediction: Prediction, span: Span) -> str:
     words = [span.label, f"置信度 {span.score:.2f}"]
-    place = prediction.place_of(span)
-    if place is not None:
-        page = "" if place.page is None else f"第 {place.page} 页"
-        words.append(f"{page}第 {place.paragraph} 段")
+    if prediction.report.document is not None:
+        words.append(prediction.place_name(span.start))
     return " · ".join(words)
+
+
+def _row(record: Record) -> _Row:
+    parts = (record.unit, record.indicator, record.year, *record.subject)
+    details = (
+        record.qualifier.text if record.qualifier else "",
+        "、".join(subject.text for subject in record.subject),
+        *notes_of(record),
+    )
+    confidence = confidence_of(record)
+    level = ""
+    if confidence is not None and confidence < FAIR:
+        level = "low" if confidence < LOW else "fair"
+    return _Row(
+        anchor=f"s{record.value.start}",
+        parts=" ".join(f"s{mention.start}" for mention in parts if mention),
+        year=record.year_value,
+        indicator=record.indicator.text if record.indicator else "",
+        details=tuple(detail for detail in details if detail),
+        bound=_BOUND_SIGNS[record.bound],
+        value=record.value.text + (record.unit.text if record.unit else ""),
+        kind=MEASURE_WORDS[record.measure]
+        + (f"·{STATUS_WORDS['target']}" if record.status == "target" else ""),
+        confidence=confidence,
+        level=level,
+    )
