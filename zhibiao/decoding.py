@@ -151,7 +151,7 @@ def log_marginals(
         backward[i] = row / row.sum()
     both = forward * backward
     both /= both.sum(axis=1, keepdims=True)
-    return np.log(np.maximum(both, 1e-300)).astype(np.float32)
+    return np.asarray(np.log(np.maximum(both, 1e-300)), dtype=np.float32)
 
 
 def span_scores(
@@ -173,7 +173,7 @@ def span_scores(
     after = ends < len(tags)
     goes_on = np.exp(rows[ends[after], tags[starts[after]] + 1])
     scores[after] *= 1.0 - goes_on
-    return np.clip(scores, 0.0, 1.0)
+    return np.asarray(np.clip(scores, 0.0, 1.0))
 
 
 def decode(
