@@ -12,6 +12,7 @@ from annotation.client import add_connection_arguments, connect_as_asked
 from annotation.disagreement import read_versions
 from annotation.importing import Incoming, import_reports
 from annotation.project import ADJUDICATION, DEFAULT_TITLE, create_project
+from annotation.record_files import exported_records
 from annotation.tasks import Suggestion, task_data
 from zhibiao.journal import one_line
 
@@ -21,7 +22,11 @@ __all__ = ["to_incoming"]
 def to_incoming(case: Case) -> Incoming:
     """A task with one prediction an annotator, each under the annotator's name."""
     data = task_data(case.report_id, case.text, str(case.meta.get("source", "")), case.meta)
-    return Incoming(data, tuple(Suggestion(spans, name) for name, spans in case.versions))
+    suggestions = tuple(
+        Suggestion(report.spans, annotator, exported_records(report) or ())
+        for annotator, report in case.versions
+    )
+    return Incoming(data, suggestions)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +57,9 @@ def run(options: argparse.Namespace) -> int:
         return 0
     connection = connect_as_asked(options)
     title = f"{options.project}{ADJUDICATION}"
-    project = create_project(connection, title).id
+    # What was exported with records is decided with records.
+    records = any("records" in report.meta for case in cases for _, report in case.versions)
+    project = create_project(connection, title, records=records).id
     result = import_reports(connection, project, map(to_incoming, cases), lambda texts: ())
     for line in (*result.notes, *result.failures):
         console.print(one_line(line), markup=False)

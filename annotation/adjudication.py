@@ -7,29 +7,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from annotation.disagreement import Version
-from zhibiao.spans import Span
+from zhibiao.reports import Report
 
 __all__ = ["Case", "adjudication"]
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A report with the spans of each annotator who did it, for one task with as many predictions.
+    """A report with the version of each annotator who did it, for one task with all of them.
 
     ``meta`` holds the entries that are equal in all versions that have them; what belongs to one
     annotation (annotator, annotation id) differs and is left out. ``versions`` holds
-    (annotator, spans) in the order of the versions, two at least; spans may be empty.
+    (annotator, report) in the order of the versions, two at least.
     """
 
     report_id: str
     text: str
     meta: Mapping[str, Any]
-    versions: tuple[tuple[str, tuple[Span, ...]], ...]
+    versions: tuple[tuple[str, Report], ...]
 
     @property
     def differs(self) -> bool:
-        """Whether any two annotators differ in a start, an end or a label."""
-        return len({frozenset(span.key for span in spans) for _, spans in self.versions}) > 1
+        """Whether any two annotators differ in a start, an end, a label or a record."""
+        (_, first), *others = self.versions
+        return any(_content(first) != _content(other) for _, other in others)
 
 
 def adjudication(versions: Sequence[Version], *, everything: bool = False) -> list[Case]:
@@ -49,21 +50,25 @@ def adjudication(versions: Sequence[Version], *, everything: bool = False) -> li
             report_id,
             reports[0].text,
             _common([report.meta for report in reports]),
-            tuple((v.name, r.spans) for v, r in zip(holders, reports, strict=True)),
+            tuple((v.name, r) for v, r in zip(holders, reports, strict=True)),
         )
         if everything or case.differs:
             cases.append(case)
     return cases
 
 
+def _content(report: Report) -> tuple[frozenset[tuple[int, int, str]], Any]:
+    return frozenset(span.key for span in report.spans), report.meta.get("records")
+
+
 def _common(metas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for meta in metas:
         merged = {**meta, **merged}
-    # annotator and annotation would be equal only by accident, and never true of the case.
+    # These would be equal only by accident, and never true of the case.
     return {
         key: value
         for key, value in merged.items()
-        if key not in ("annotator", "annotation")
+        if key not in ("annotator", "annotation", "relations", "records")
         and all(meta.get(key, value) == value for meta in metas)
     }

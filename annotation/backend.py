@@ -165,7 +165,8 @@ class _Backend:
                 _log.warning("项目 %s：任务 %s 的正文无法抽取；没有建议", project, task.get("id"))
                 results.append([])
             else:
-                results.append(controls.prediction(spans, version))
+                text = texts[number]
+                results.append(await asyncio.to_thread(controls.prediction, spans, version, text))
         self.projects[project]["predicted"] += len(results)
         _log.info(
             "项目 %s：预测 %d 份（%d 份已有结果），%.1f 秒，模型 %s",

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from annotation.regions import to_spans
+from annotation.record_reading import to_records
+from annotation.regions import Checked, to_spans
 from annotation.tasks import content_hash
 from zhibiao.errors import FormatError
+from zhibiao.records import Record
 from zhibiao.spans import Span
 
 __all__ = ["RULES", "Annotation", "Problem", "choose", "read_annotations"]
@@ -38,6 +40,7 @@ class Annotation:
     """One annotator's checked annotation of a task.
 
     ``relations`` are pairs of (start, end) of the spans that a relation joins, from and to.
+    ``records`` has the record of each 数值 in a project where records are annotated, else None.
     """
 
     task: int
@@ -47,21 +50,23 @@ class Annotation:
     ground_truth: bool
     spans: tuple[Span, ...]
     relations: tuple[tuple[tuple[int, int], tuple[int, int]], ...]
+    records: tuple[Record, ...] | None = None
 
-    @property
-    def keys(self) -> frozenset[tuple[int, int, str]]:
-        """The spans as a set, to compare with another version's."""
-        return frozenset(span.key for span in self.spans)
+    def agrees(self, other: Annotation) -> bool:
+        """Whether the other version has the same spans, and the same records."""
+        mine, theirs = ({span.key for span in one.spans} for one in (self, other))
+        return mine == theirs and self.records == other.records
 
 
 def read_annotations(
-    task: Mapping[str, Any], link: str, people: Mapping[int, str]
+    task: Mapping[str, Any], link: str, people: Mapping[int, str], *, records: bool = False
 ) -> tuple[list[Annotation], list[Problem]]:
     """The annotations of an exported task, checked against the task's own text.
 
     ``people`` maps user ids to names. Of several annotations by one person the last changed
     counts. Skipped annotations give a problem of kind ``skipped``; a task whose text is no longer
     the imported one gives ``edited`` and no versions, because its offsets cannot be trusted.
+    With ``records`` they are read too, and what makes no sense in them is of kind ``record``.
     """
     number = int(task["id"])
     data = task.get("data") or {}
@@ -97,6 +102,11 @@ def read_annotations(
         checked = to_spans(result, text)
         for line in checked.problems:
             add("span", line)
+        found: tuple[Record, ...] | None = None
+        if records:
+            found, lines = to_records(result, text, checked)
+            for line in lines:
+                add("record", f"报告 {data.get('report_id')}：{line}")
         if annotator in versions:
             older = versions.pop(annotator)
             add("repeated", f"同一人标了两次，采用后改的 {annotation}，未采用 {older.annotation}")
@@ -107,7 +117,8 @@ def read_annotations(
             updated=str(item["updated_at"]),
             ground_truth=bool(item.get("ground_truth")),
             spans=checked.spans,
-            relations=_relations(result, checked.spans),
+            relations=_relations(result, checked),
+            records=found,
         )
     return list(versions.values()), problems
 
@@ -127,7 +138,7 @@ def choose(versions: Sequence[Annotation], rule: str) -> Annotation | None:
         pass
     elif rule == "adjudicated":
         marked = [version for version in ordered if version.ground_truth]
-        agreed = len({version.keys for version in ordered}) == 1
+        agreed = all(version.agrees(ordered[0]) for version in ordered)
         ordered = marked or (ordered if agreed else [])
     elif name != rule and name:
         ordered = [version for version in ordered if version.annotator == name]
@@ -144,19 +155,15 @@ def _name(completed_by: Any, people: Mapping[int, str]) -> str:
 
 
 def _relations(
-    result: Sequence[Any], spans: Sequence[Span]
+    result: Sequence[Any], checked: Checked
 ) -> tuple[tuple[tuple[int, int], tuple[int, int]], ...]:
     """Relations whose two regions both came through the checks."""
-    kept = {(span.start, span.end) for span in spans}
-    places: dict[Any, tuple[Any, Any]] = {}
-    for region in result:
-        if isinstance(region, dict) and region.get("type") == "labels":
-            value = region.get("value") or {}
-            places[region.get("id")] = (value.get("start"), value.get("end"))
     found = []
     for item in result:
         if isinstance(item, dict) and item.get("type") == "relation":
-            one, other = places.get(item.get("from_id")), places.get(item.get("to_id"))
-            if one in kept and other in kept and one is not None and other is not None:
-                found.append((one, other) if item.get("direction") != "left" else (other, one))
+            one = checked.regions.get(str(item.get("from_id")))
+            other = checked.regions.get(str(item.get("to_id")))
+            if one is not None and other is not None:
+                ends = ((one.start, one.end), (other.start, other.end))
+                found.append(ends if item.get("direction") != "left" else (ends[1], ends[0]))
     return tuple(sorted(set(found)))

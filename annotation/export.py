@@ -19,11 +19,19 @@ from annotation.choosing import Annotation, Problem, choose, read_annotations
 from annotation.client import Connection, add_connection_arguments, connect_as_asked
 from annotation.download import download
 from annotation.locking import only_one
-from annotation.project import ADJUDICATION, DEFAULT_TITLE, find_adjudication, find_project
+from annotation.project import (
+    ADJUDICATION,
+    DEFAULT_TITLE,
+    find_adjudication,
+    find_project,
+    holds_records,
+)
 from zhibiao.errors import FormatError
 from zhibiao.files import replacing
 from zhibiao.journal import one_line
+from zhibiao.records import Record
 from zhibiao.reports import Report, write_jsonl
+from zhibiao.rows import write_rows
 from zhibiao.spans import spans_by_label
 from zhibiao.tagged import write_tagged
 
@@ -34,9 +42,13 @@ _SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export wrote: reports and problems, and how much came from the server."""
+    """What an export wrote: reports and problems, and how much came from the server.
+
+    ``records`` has the rows of each report by its id, and is None in a project without records.
+    """
 
     reports: tuple[Report, ...]
+    records: Mapping[str, tuple[Record, ...]] | None
     problems: tuple[Problem, ...]
     annotators: Mapping[str, int]
     fetched: int
@@ -57,8 +69,11 @@ def export_project(
 
     The folder gets ``reports.jsonl`` (the chosen annotation of every task), ``annotators/`` (a
     report JSONL for each person), ``tagged/`` (the chosen ones as tagged text), ``problems.jsonl``
-    and ``tasks.jsonl`` (what was downloaded). Under the rule ``adjudicated`` the annotations of
-    the project's adjudication project, where there is one, come before its own.
+    and ``tasks.jsonl`` (what was downloaded). Where records are annotated, it also gets
+    ``records.jsonl`` (the rows of the chosen annotations, one a line) and ``records/`` (the same
+    as a sheet for each report; its span numbers are those of the tagged text). Under the rule
+    ``adjudicated`` the annotations of the project's adjudication project, where there is one,
+    come before its own.
 
     Raises:
         ServerError: the server fails, or another export to the folder is going on.
@@ -79,8 +94,9 @@ def export_project(
                 full=full,
                 done=lambda tasks: progress.advance(bar, tasks),
             )
-        verdicts = _verdicts(connection, project, output, people) if rule == "adjudicated" else {}
-        made = _derive(connection, project, got.tasks, people, rule, verdicts)
+        source = _Source(connection, project, people, holds_records(connection, project))
+        verdicts = _verdicts(source, output) if rule == "adjudicated" else {}
+        made = _derive(source, got.tasks, rule, verdicts)
         problems = made.problems + _write(output, made)
         with replacing(output / "problems.jsonl") as stream:
             for problem in problems:
@@ -88,6 +104,7 @@ def export_project(
     counts = {name: len(reports) for name, reports in made.by_annotator.items()}
     return Exported(
         tuple(made.chosen.values()),
+        made.records if source.records else None,
         tuple(problems),
         counts,
         got.fetched,
@@ -96,23 +113,32 @@ def export_project(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    connection: Connection
+    project: int
+    people: Mapping[int, str]
+    records: bool
+
+
 @dataclass(slots=True)
 class _Made:
     chosen: dict[str, Report]
+    records: dict[str, tuple[Record, ...]]
     by_annotator: dict[str, dict[str, Report]]
     problems: list[Problem]
 
 
-def _verdicts(
-    connection: Connection, project: int, output: Path, people: Mapping[int, str]
-) -> dict[str, tuple[str, Annotation]]:
+def _verdicts(source: _Source, output: Path) -> dict[str, tuple[str, Annotation]]:
     """Report id to (text, version) of what the adjudication project decided."""
-    court = find_adjudication(connection, project)
+    connection = source.connection
+    court = find_adjudication(connection, source.project)
     if court is None:
         return {}
     found: dict[str, tuple[str, Annotation]] = {}
     for task in download(connection, court, output / "adjudication.jsonl").tasks:
-        versions, _ = read_annotations(task, connection.link(court, task["id"]), people)
+        link = connection.link(court, task["id"])
+        versions, _ = read_annotations(task, link, source.people, records=source.records)
         verdict = choose(versions, "latest")
         if verdict is not None:
             found[str(task["data"].get("report_id"))] = (task["data"]["text"], verdict)
@@ -120,18 +146,16 @@ def _verdicts(
 
 
 def _derive(
-    connection: Connection,
-    project: int,
+    source: _Source,
     tasks: Sequence[Mapping[str, Any]],
-    people: Mapping[int, str],
     rule: str,
     verdicts: Mapping[str, tuple[str, Annotation]],
 ) -> _Made:
-    made = _Made({}, {}, [])
+    made = _Made({}, {}, {}, [])
     newest = {str(task["data"].get("report_id") or task["id"]): task["id"] for task in tasks}
     for task in tasks:
-        link = connection.link(project, task["id"])
-        versions, problems = read_annotations(task, link, people)
+        link = source.connection.link(source.project, task["id"])
+        versions, problems = read_annotations(task, link, source.people, records=source.records)
         made.problems += problems
         report_id = str(task["data"].get("report_id") or task["id"])
         if newest[report_id] != task["id"]:
@@ -145,6 +169,8 @@ def _derive(
         best = verdict if verdict and text == task["data"]["text"] else choose(versions, rule)
         if best is not None:
             made.chosen[report_id] = _report(report_id, task, link, best)
+            if best.records is not None:
+                made.records[report_id] = best.records
         elif versions:
             names = "、".join(version.annotator for version in versions)
             line = f"按规则 {rule} 没有可采用的标注（已有：{names}）"
@@ -162,7 +188,9 @@ def _report(report_id: str, task: Mapping[str, Any], link: str, version: Annotat
         "annotator": version.annotator,
         "annotation": version.annotation,
     }
-    if version.relations:
+    if version.records is not None:
+        meta["records"] = [record.to_dict(report_id) for record in version.records]
+    elif version.relations:
         meta["relations"] = [[*one, *other] for one, other in version.relations]
     return Report(report_id, data["text"], version.spans, meta)
 
@@ -178,6 +206,16 @@ def _write(output: Path, made: _Made) -> list[Problem]:
     tagged = output / "tagged"
     shutil.rmtree(tagged, ignore_errors=True)
     tagged.mkdir()
+    rows = output / "records"
+    shutil.rmtree(rows, ignore_errors=True)
+    (output / "records.jsonl").unlink(missing_ok=True)
+    if made.records:
+        rows.mkdir()
+        with replacing(output / "records.jsonl") as stream:
+            for report_id, records in made.records.items():
+                for record in records:
+                    line = json.dumps(record.to_dict(report_id), ensure_ascii=False)
+                    stream.write(line + "\n")
     problems = []
     taken: set[str] = set()
     for report in made.chosen.values():
@@ -185,6 +223,8 @@ def _write(output: Path, made: _Made) -> list[Problem]:
         while stem in taken:
             stem += "-"
         taken.add(stem)
+        if report.id in made.records:
+            write_rows(rows / f"{stem}.csv", report, made.records[report.id])
         try:
             write_tagged(tagged / f"{stem}.txt", tagged_report(report, report.id))
         except FormatError as error:
@@ -250,6 +290,9 @@ def run(options: argparse.Namespace) -> int:
         + f"）；本次下载 {result.fetched:,} 个任务，还没人标的 {result.untouched:,} 个",
         markup=False,
     )
+    if result.records is not None:
+        count = sum(map(len, result.records.values()))
+        console.print(f"记录 {count:,} 行：records.jsonl，每篇一个表：records/", markup=False)
     for name, count in result.annotators.items():
         console.print(f"  {name}：{count:,} 份", markup=False)
     if result.removed:

@@ -10,11 +10,13 @@ from pathlib import Path
 from rich.console import Console
 
 from annotation.export import file_stem, tagged_report
+from annotation.record_files import exported_records
 from zhibiao.corpus import LISTING
 from zhibiao.errors import FormatError
 from zhibiao.journal import one_line
 from zhibiao.readers import SUFFIXES
 from zhibiao.reports import Report, read_jsonl
+from zhibiao.rows import write_rows
 from zhibiao.tagged import read_tagged, write_tagged
 
 __all__ = ["Merged", "merge"]
@@ -31,7 +33,8 @@ class Merged:
 
 
 def merge(reports: Iterable[Report], corpus: Path, genre: str = "other") -> Merged:
-    """Write reports into ``corpus/reports/ID.txt``; safe to repeat.
+    """Write reports into ``corpus/reports/ID.txt``, their rows, where they have any, into
+    ``corpus/records/ID.csv``; safe to repeat.
 
     The id becomes the file's name, without characters that a file name cannot have. A report that
     the corpus holds under the same id gets the new spans when the texts are equal, and is refused
@@ -57,8 +60,16 @@ def merge(reports: Iterable[Report], corpus: Path, genre: str = "other") -> Merg
                 f"{report.id}：语料里的 {report_id} 是另一份正文；请改报告的 id，或先处理旧文件"
             )
             continue
+        try:
+            rows_changed = _merge_rows(report, corpus / "records" / f"{report_id}.csv")
+        except FormatError as error:
+            result.refused.append(f"{report.id}：{error}")
+            continue
         if old is not None and old.spans == report.spans:
-            result.unchanged += 1
+            if rows_changed:
+                result.updated += 1
+            else:
+                result.unchanged += 1
             continue
         meta = {key: report.meta[key] for key in ("source", "annotator") if key in report.meta}
         meta = {"genre": genre, **(old.meta if old else meta)}
@@ -77,6 +88,17 @@ def merge(reports: Iterable[Report], corpus: Path, genre: str = "other") -> Merg
         else:
             result.updated += 1
     return result
+
+
+def _merge_rows(report: Report, sheet: Path) -> bool:
+    """Write the report's sheet; whether it is another one than before."""
+    records = exported_records(report)
+    if records is None:
+        return False
+    before = sheet.read_bytes() if sheet.is_file() else b""
+    sheet.parent.mkdir(exist_ok=True)
+    write_rows(sheet, report, records)
+    return sheet.read_bytes() != before
 
 
 def _without_suffix(report_id: str) -> str:

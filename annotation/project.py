@@ -13,7 +13,7 @@ from rich.console import Console
 
 from annotation.client import Connection, add_connection_arguments, connect_as_asked
 from annotation.guidelines import guidelines_page
-from annotation.interface import labelling_interface
+from annotation.interface import asks_for_records, labelling_interface
 from annotation.regions import FROM_NAME, TO_NAME
 from zhibiao.errors import ServerError
 from zhibiao.spans import LABELS
@@ -25,6 +25,7 @@ __all__ = [
     "create_project",
     "find_adjudication",
     "find_project",
+    "holds_records",
 ]
 
 DEFAULT_TITLE = "报告标注"
@@ -44,10 +45,17 @@ class Made:
     changed: tuple[str, ...]
 
 
-def create_project(connection: Connection, title: str = DEFAULT_TITLE, annotators: int = 1) -> Made:
+def create_project(
+    connection: Connection,
+    title: str = DEFAULT_TITLE,
+    annotators: int = 1,
+    *,
+    records: bool = False,
+) -> Made:
     """Make the project, or bring the one of this title up to date; safe to repeat.
 
-    ``annotators`` is how many different people label each task.
+    ``annotators`` is how many different people label each task. With ``records`` they correct
+    records too; a project where they once do goes on with it.
 
     Raises:
         ServerError: several projects have the title, the project labels something else, or the
@@ -56,7 +64,7 @@ def create_project(connection: Connection, title: str = DEFAULT_TITLE, annotator
     if not 3 <= len(title) <= 50:
         raise ServerError(f"项目名“{title}”有 {len(title)} 个字；Label Studio 要求 3 到 50 个")
     wanted: dict[str, Any] = {
-        "label_config": labelling_interface().strip(),
+        "label_config": labelling_interface(records=records).strip(),
         "expert_instruction": guidelines_page(),
         "description": _DESCRIPTION,
         "show_instruction": True,
@@ -75,6 +83,8 @@ def create_project(connection: Connection, title: str = DEFAULT_TITLE, annotator
         return Made(made.id, title, ("新建",))
     with connection.errors("读取项目"):
         project = connection.api.projects.get(existing)
+    if asks_for_records(project.label_config or ""):
+        wanted["label_config"] = labelling_interface(records=True).strip()
     tasks = project.task_number or 0
     if tasks:
         _check_same_kind(connection, existing, project.label_config or "")
@@ -114,6 +124,12 @@ def find_adjudication(connection: Connection, project: int) -> int | None:
     with connection.errors("读取项目"):
         title = connection.api.projects.get(project).title
     return _titled(connection, f"{title}{ADJUDICATION}")
+
+
+def holds_records(connection: Connection, project: int) -> bool:
+    """Whether records are annotated in a project, as ``create --records`` makes it."""
+    with connection.errors("读取项目"):
+        return asks_for_records(connection.api.projects.get(project).label_config or "")
 
 
 def _titled(connection: Connection, title: str) -> int | None:
@@ -165,6 +181,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--annotators", type=int, default=1, metavar="N", help="每份报告由几个人各标一遍（默认 1）"
     )
+    parser.add_argument(
+        "--records",
+        action="store_true",
+        help="也标指标记录：数值与指标、单位、年份、主体的关系，以及变化、目标、界限；\n"
+        "已经这样建的项目不必再写",
+    )
     add_connection_arguments(parser)
 
 
@@ -173,7 +195,7 @@ def run(options: argparse.Namespace) -> int:
     if options.annotators < 1:
         raise ServerError(f"--annotators {options.annotators}：应为 1 或更大的整数")
     connection = connect_as_asked(options)
-    made = create_project(connection, options.project, options.annotators)
+    made = create_project(connection, options.project, options.annotators, records=options.records)
     console = Console(soft_wrap=True, highlight=False)
     done = "、".join(made.changed) or "已是最新，没有改动"
     console.print(f"项目“{made.title}”（编号 {made.id}）：{done}", markup=False)

@@ -10,13 +10,23 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from zhibiao.spans import LABELS, Span
 
-__all__ = ["FROM_NAME", "TO_NAME", "Checked", "to_regions", "to_spans"]
+__all__ = [
+    "FROM_NAME",
+    "QUALIFIER",
+    "QUALIFIER_NAME",
+    "TO_NAME",
+    "Checked",
+    "region_id",
+    "shown",
+    "to_regions",
+    "to_spans",
+]
 
 FROM_NAME = "label"
 """Name of the Labels control in the labelling interface."""
@@ -24,13 +34,25 @@ FROM_NAME = "label"
 TO_NAME = "text"
 """Name of the Text object in the labelling interface."""
 
+QUALIFIER_NAME = "qualifier"
+"""Name of the Labels control for qualifiers, in projects whose records are annotated."""
+
+QUALIFIER = "限定词"
+"""Its only label: no entity, so its regions may overlap spans and each other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a result list holds: spans that obey the rules, and a line for each that does not."""
+    """What a result list holds: spans that obey the rules, and a line for each that does not.
+
+    ``regions`` gives, by the id of a region, the span that it became; a region that was left out
+    has none. ``qualifiers`` gives the same for the regions of :data:`QUALIFIER`.
+    """
 
     spans: tuple[Span, ...]
     problems: tuple[str, ...]
+    regions: Mapping[str, Span] = field(default_factory=dict)
+    qualifiers: Mapping[str, Span] = field(default_factory=dict)
 
 
 def to_regions(
@@ -39,7 +61,7 @@ def to_regions(
     """Regions for spans; ``score`` is kept, ids are the same for the same span every time."""
     return [
         {
-            "id": hashlib.sha256(repr(span.key).encode()).hexdigest()[:10],
+            "id": region_id(span),
             "from_name": from_name,
             "to_name": to_name,
             "type": "labels",
@@ -48,6 +70,11 @@ def to_regions(
         }
         for span in spans
     ]
+
+
+def region_id(span: Span) -> str:
+    """The id of the region that :func:`to_regions` makes of a span."""
+    return hashlib.sha256(repr(span.key).encode()).hexdigest()[:10]
 
 
 def to_spans(result: Sequence[Any], text: str) -> Checked:
@@ -59,30 +86,37 @@ def to_spans(result: Sequence[Any], text: str) -> Checked:
     overlap, the longest stays (the rule of the guidelines), of equal ones the first; the others
     are named. Nothing is dropped without a line in ``problems``.
     """
-    found: list[Span] = []
+    found: list[tuple[str, Span]] = []  # with the ids of their regions
+    qualifiers: dict[str, Span] = {}
     problems: list[str] = []
     for number, region in enumerate(result, start=1):
         if not isinstance(region, dict) or region.get("type") != "labels":
             continue
-        span, problem = _span(region, text)
+        qualifies = region.get("from_name") == QUALIFIER_NAME
+        span, problem = _span(region, text, (QUALIFIER,) if qualifies else LABELS)
         if problem:
             problems.append(f"第 {number} 个片段：{problem}")
-        if span:
-            found.append(span)
+        if span and qualifies:
+            qualifiers[str(region.get("id"))] = span
+        elif span:
+            found.append((str(region.get("id")), span))
     kept: list[Span] = []  # sorted by start, without overlaps
-    for span in sorted(found, key=lambda span: (span.start - span.end, span.start)):
+    ordered = sorted((span for _, span in found), key=lambda s: (s.start - s.end, s.start))
+    for span in ordered:
         place = bisect_left(kept, span.end, key=lambda other: other.start)
         rival = kept[place - 1] if place else None
         if rival is None or rival.end <= span.start:
             kept.insert(place, span)
         elif rival.key != span.key:
-            problems.append(f"{_shown(span, text)}与{_shown(rival, text)}重叠；只保留后者")
+            problems.append(f"{shown(span, text)}与{shown(rival, text)}重叠；只保留后者")
         else:
-            problems.append(f"{_shown(span, text)}标了两次；只保留一个")
-    return Checked(tuple(kept), tuple(problems))
+            problems.append(f"{shown(span, text)}标了两次；只保留一个")
+    by_key = {span.key: span for span in kept}
+    regions = {name: by_key[span.key] for name, span in found if span.key in by_key}
+    return Checked(tuple(kept), tuple(problems), regions, qualifiers)
 
 
-def _span(region: dict[str, Any], text: str) -> tuple[Span | None, str]:
+def _span(region: dict[str, Any], text: str, known: tuple[str, ...]) -> tuple[Span | None, str]:
     value = region.get("value")
     value = value if isinstance(value, dict) else {}
     start, end, labels = value.get("start"), value.get("end"), value.get("labels")
@@ -93,9 +127,9 @@ def _span(region: dict[str, Any], text: str) -> tuple[Span | None, str]:
         return None, f"起止位置 {start}–{end} 超出正文（共 {len(text)} 字）或为空；请删去重标"
     if not isinstance(labels, list) or len(labels) != 1:
         return None, f"“{_short(text[start:end])}”有 {labels!r} 标签；应恰有一个"
-    if labels[0] not in LABELS:
-        known = "、".join(LABELS)
-        return None, f"“{_short(text[start:end])}”的标签 {labels[0]!r} 未知；可用：{known}"
+    if labels[0] not in known:
+        usable = "、".join(known)
+        return None, f"“{_short(text[start:end])}”的标签 {labels[0]!r} 未知；可用：{usable}"
     inside = text[start:end]
     if not inside.strip():
         return None, f"{start}–{end} 只有空白；请删去"
@@ -103,13 +137,12 @@ def _span(region: dict[str, Any], text: str) -> tuple[Span | None, str]:
     score = float(score) if isinstance(score, int | float) else 1.0
     begin = start + len(inside) - len(inside.lstrip())
     span = Span(begin, begin + len(inside.strip()), labels[0], score)
-    moved = (
-        "" if span.end - span.start == end - start else f"{_shown(span, text)}两端有空白；已去掉"
-    )
+    moved = "" if span.end - span.start == end - start else f"{shown(span, text)}两端有空白；已去掉"
     return span, moved
 
 
-def _shown(span: Span, text: str) -> str:
+def shown(span: Span, text: str) -> str:
+    """A span as messages name it: label, characters and offsets."""
     return f"{span.label}“{_short(text[span.start : span.end])}”（{span.start}–{span.end}）"
 
 

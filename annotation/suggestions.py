@@ -24,9 +24,11 @@ from typing import Any, Protocol
 
 from label_studio_sdk.label_interface.interface import LabelInterface
 
+from annotation.interface import asks_for_records
 from annotation.regions import to_regions
 from annotation.tasks import Suggestion, to_prediction
 from zhibiao.errors import FormatError
+from zhibiao.linking import link_records
 from zhibiao.spans import LABELS, Span
 
 __all__ = ["Controls", "Drawings", "SpanExtractor", "SpanQueue"]
@@ -68,13 +70,15 @@ class Controls:
     """The part of a labelling config that spans need.
 
     ``text_key`` is the key of the text in a task's data. ``labels`` maps our labels to what the
-    project stores for them: the ``alias`` of a label where it has one, else its ``value``.
+    project stores for them: the ``alias`` of a label where it has one, else its ``value``. With
+    ``records`` the project asks for records too, as only our own config does.
     """
 
     from_name: str
     to_name: str
     text_key: str
     labels: Mapping[str, str]
+    records: bool = False
 
     @classmethod
     def read(cls, config: str) -> Controls:
@@ -94,14 +98,16 @@ class Controls:
         text = data.get(self.text_key) if isinstance(data, Mapping) else None
         return text if isinstance(text, str) and text.strip() else None
 
-    def prediction(self, spans: Iterable[Span], version: str) -> dict[str, Any]:
-        """A prediction as imports make it, with this config's names, without its missing labels.
+    def prediction(self, spans: Iterable[Span], version: str, text: str = "") -> dict[str, Any]:
+        """A prediction as imports make it, with this config's names, without its missing labels;
+        with the records of ``text`` where the project asks for them.
 
-        Its score is the plain mean of the scores of the spans that are shown, 0 without spans:
-        the same as in :func:`annotation.tasks.to_prediction`, so that predictions of one model
-        sort alike in Label Studio wherever they came from.
+        Its score is the mean of the scores of the spans that are shown, 0 without spans, as in
+        :func:`annotation.tasks.to_prediction`: predictions of a model sort alike in Label Studio.
         """
         kept = tuple(span for span in spans if span.label in self.labels)
+        if self.records:
+            return to_prediction(Suggestion(kept, version, tuple(link_records(text, kept))))
         prediction = to_prediction(Suggestion(kept, version))
         prediction["result"] = self.regions(
             Span(span.start, span.end, self.labels[span.label], span.score) for span in kept
@@ -366,7 +372,8 @@ def _read(config: str) -> Controls:
         elif not labels:
             problem = f"<Labels name={tag.name!r}> 里没有{'、'.join(LABELS)}中的任何一个"
         else:
-            found.append(Controls(tag.name, texts[0].name, texts[0].value_name, labels))
+            names = (tag.name, texts[0].name, texts[0].value_name)
+            found.append(Controls(*names, labels, asks_for_records(config)))
     if not found:
         raise FormatError(
             f"标注界面的配置{problem}；请用 python -m annotation create 的配置，"

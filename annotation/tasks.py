@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from annotation.client import Connection
+from annotation.record_drawing import to_results
 from annotation.regions import to_regions
+from zhibiao.records import Record
 from zhibiao.spans import Span
 
 __all__ = ["Suggestion", "TaskRow", "content_hash", "list_tasks", "task_data", "to_prediction"]
@@ -19,10 +21,15 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Spans proposed for a task, and who proposes them (``version``: a model, an annotator)."""
+    """Spans proposed for a task, and who proposes them (``version``: a model, an annotator).
+
+    ``records`` are proposed with them, in a project whose records are annotated; what they refer
+    to besides these spans (the unit in a table's head, say) is not proposed.
+    """
 
     spans: tuple[Span, ...]
     version: str
+    records: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ def to_prediction(suggestion: Suggestion) -> dict[str, Any]:
     return {
         "model_version": suggestion.version,
         "score": round(sum(span.score for span in spans) / len(spans), 4) if spans else 0.0,
-        "result": to_regions(spans),
+        "result": [*to_regions(spans), *to_results(suggestion.records, spans)[0]],
     }
 
 

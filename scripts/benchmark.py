@@ -84,6 +84,21 @@ ended = time.perf_counter()
 print(json.dumps({"seconds": ended - started, "extract": ended - imported}))
 """
 
+_LINKING = (
+    _PREPARE
+    + """
+from zhibiao import Extractor, link_records
+extractor = Extractor.from_pretrained(model, threads=1)
+link_records(texts[0], extractor.extract(texts[0]))
+started = time.process_time()
+found = list(extractor.extract_many(texts))
+extracted = time.process_time()
+rows = sum(len(link_records(text, spans)) for text, spans in zip(texts, found, strict=True))
+linked = time.process_time()
+print(json.dumps({"share": (linked - extracted) / (extracted - started), "rows": rows}))
+"""
+)
+
 _PREDICT = """
 import contextlib, io, json, re, sys
 from pathlib import Path
@@ -140,7 +155,10 @@ def _best(measure: Callable[[], float], repeat: int) -> float:
 
 
 def measure(model: Path, repeat: int) -> dict[str, Any]:
-    """All figures: characters a second by way, start-up seconds, peak megabytes of predict."""
+    """All figures: characters a second by way, start-up seconds, peak megabytes of predict.
+
+    ``linking_to_extraction`` is processor time of linking over that of extraction, one thread.
+    """
     reports = read_reports(f"{ROOT / 'data'}:test")
     with tempfile.TemporaryDirectory() as folder:
         sample = Path(folder) / "reports.jsonl"
@@ -149,6 +167,7 @@ def measure(model: Path, repeat: int) -> dict[str, Any]:
         text = "\n".join(report.text for report in reports)[:3000]
         (Path(folder) / "report.txt").write_text(text, encoding="utf-8")
         first = [_run(_FIRST, model, Path(folder) / "report.txt") for _ in range(repeat)]
+        linking = [_run(_LINKING, model, sample) for _ in range(repeat)]
         many = Path(folder) / "many.jsonl"
         copies = (
             Report(f"{n}-{report.id}", report.text)
@@ -166,6 +185,7 @@ def measure(model: Path, repeat: int) -> dict[str, Any]:
         "characters_a_second": {name: round(rate) for name, rate in rates.items()},
         "first_spans_seconds": round(min(f["seconds"] for f in first), 3),
         "extract_3000_seconds": round(min(f["extract"] for f in first), 3),
+        "linking_to_extraction": round(min(share["share"] for share in linking), 4),
         "predict_1000_reports_megabytes": round(predict["megabytes"]),
         "predict_1000_reports_seconds": round(seconds, 1),
     }

@@ -551,7 +551,7 @@ def test_adjudication_has_the_reports_that_differ() -> None:
     (case,) = adjudication(versions)
     assert (case.report_id, case.text) == ("r", TEXT)
     assert case.meta == {"task": 5, "source": "a.docx", "note": "看过"}
-    assert case.versions == (("甲", one.spans), ("乙", other.spans))
+    assert case.versions == (("甲", one), ("乙", other))
     everything = adjudication(versions, everything=True)
     assert [(c.report_id, c.differs) for c in everything] == [("same", False), ("r", True)]
 

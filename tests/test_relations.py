@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,7 +12,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Locator, TimeoutError
 
 from annotation.__main__ import main
 from annotation.client import Connection, connect
@@ -24,7 +25,7 @@ from annotation.record_reading import to_records
 from annotation.regions import region_id, to_regions, to_spans
 from annotation.suggestions import Controls
 from tests.browser import Annotator, chromium, sign_in
-from zhibiao import LABELS, FormatError, Report, Span, parse_tagged, write_jsonl
+from zhibiao import LABELS, FormatError, Report, Span, parse_tagged, read_tagged, write_jsonl
 from zhibiao.linking import link_records
 from zhibiao.records import BOUNDS, MEASURES, STATUSES, Mention, Record
 from zhibiao.rows import read_rows, write_rows
@@ -242,6 +243,19 @@ def test_any_records_come_back(data: st.DataObject) -> None:
     found, problems = read(drawn(records))
     assert problems == ()
     assert [fields(record) for record in found] == [fields(record) for record in records]
+
+
+def test_every_sheet_of_the_corpus_comes_back(root: Path, tmp_path: Path) -> None:
+    sheets = sorted((root / "data" / "records").glob("*.csv"))
+    assert len(sheets) >= 60
+    for sheet in sheets:
+        report = read_tagged(root / "data" / "reports" / f"{sheet.stem}.txt")
+        records = read_rows(sheet, report)
+        found, problems = read(drawn(records, report), report.text)
+        assert problems == ()
+        write_rows(tmp_path / "before.csv", report, records)
+        write_rows(tmp_path / "after.csv", report, found)
+        assert (tmp_path / "after.csv").read_bytes() == (tmp_path / "before.csv").read_bytes()
 
 
 # --- what makes no sense -------------------------------------------------------------------
@@ -490,13 +504,18 @@ def export(connection: Connection, project: int, folder: Path, **more: Any) -> E
     return export_project(connection, project, folder, **more)
 
 
+def exported_rows(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
 def test_unchanged_records_come_back_byte_for_byte(
     connection: Connection, project: int, tmp_path: Path
 ) -> None:
     accept(connection, give(connection, project, tmp_path, RECORDS))
     out = tmp_path / "out"
     assert main(["export", "--output", str(out), *where(connection, project)]) == 0
-    rows = [json.loads(line) for line in (out / "records.jsonl").open(encoding="utf-8")]
+    rows = exported_rows(out)
     assert [row.pop("id") for row in rows] == [REPORT.id] * len(RECORDS)
     again = [fields(Record.from_dict(row, TEXT, "row")) for row in rows]
     assert again == [fields(record) for record in RECORDS]
@@ -571,7 +590,7 @@ def test_bad_records_are_named_with_task_and_report_and_the_rest_goes_on(
         assert "报告 水务" in line
         assert connection.link(project, task.id) in line
         assert any(word in "".join(said) for word in words)
-    rows = [json.loads(line) for line in (out / "records.jsonl").open(encoding="utf-8")]
+    rows = exported_rows(out)
     assert [row["id"] for row in rows] == ["水务"] * len(RECORDS) + ["好的"]
     assert rows[0]["indicator"] is None
     assert rows[0]["unit"]["text"] == "公里"
@@ -709,10 +728,103 @@ def annotator(browser: Browser, label_studio: Any) -> Iterator[Annotator]:
         yield person
 
 
+def open_drawn(annotator: Annotator, project: int, task: int) -> None:
+    """Open a task; on a busy machine Label Studio now and then forgets the suggestion."""
+    for patience in (20_000, 40_000, 120_000):
+        annotator.open_task(project, task)
+        try:
+            annotator.page.locator(".htx-highlight[data-label]").first.wait_for(timeout=patience)
+        except TimeoutError:
+            continue
+        return
+    pytest.fail("the suggestion is not shown")
+
+
 def test_what_is_corrected_in_the_browser_is_what_is_exported(
     annotator: Annotator, connection: Connection, project: int, tmp_path: Path
 ) -> None:
     task = give(connection, project, tmp_path, RECORDS)
-    annotator.open_task(project, task.id)
-    annotator.page.locator(".htx-highlight[data-label]").first.wait_for()
-    annotator.page.screenshot(path="/tmp/r0.png")
+    open_drawn(annotator, project, task.id)
+    page = annotator.page
+    assert annotator.spans() >= {span.key for span in SPANS}
+
+    # A wrong indicator: delete its relation in the list, and draw another.
+    page.locator("text='Relations'").first.click()
+    relations = [r for r in task.predictions[0].result if r["type"] == "relation"]
+    wrong = (region_id(span_at(mention("水表"))), region_id(span_at(mention("2000"))))
+    number = [(r["from_id"], r["to_id"]) for r in relations].index(wrong)
+    items = page.locator(".lsf-relations__nodes")
+    assert items.count() == len(relations)
+    item = page.locator(".lsf-relations__item").nth(number)
+    item.hover()
+    item.locator("button[aria-label='Delete Relation']").click()
+    items.nth(len(relations) - 1).wait_for(state="detached")
+    value, right = mention("2000"), mention("供水管道")
+    annotator.relate((right.start, right.end), (value.start, value.end))
+
+    # A choice about it, by mouse and by key.
+    annotator.unselect()
+    annotator.select(value.start, value.end)
+    asked = page.locator(".zhibiao-questions:visible")
+    assert checked(asked) == ["目标", "约"]
+    asked.locator("label:has-text('不少于')").click()
+    asked.locator("input[name='不少于']:checked").wait_for()
+    page.keyboard.press("0")
+    asked.locator("input[name='占比']:checked").wait_for()
+    annotator.unselect()
+
+    # Which year it is, typed in.
+    year = mention("十四五")
+    annotator.select(year.start, year.end)
+    box = asked.locator("input, textarea").first
+    box.fill("2025")
+    box.press("Enter")
+    asked.get_by_text("2025", exact=True).wait_for()
+    annotator.unselect()
+
+    # A qualifier, drawn and related.
+    words, growth = mention("同比"), mention("12")
+    annotator.draw(words.start, words.end, "7", "限定词")
+    annotator.relate((words.start, words.end), (growth.start, growth.end))
+    annotator.unselect()
+    annotator.submit()
+
+    expected = list(RECORDS)
+    expected[1] = replace(expected[1], qualifier=words)
+    expected[3] = replace(
+        expected[3], indicator=right, year_value="2025", measure="share", bound="ge"
+    )
+    out = tmp_path / "out"
+    assert main(["export", "--output", str(out), *where(connection, project)]) == 0
+    rows = exported_rows(out)
+    assert [fields(Record.from_dict(row, TEXT, "row")) for row in rows] == [
+        fields(record) for record in expected
+    ]
+    write_rows(tmp_path / "expected.csv", REPORT, expected)
+    sheet = out / "records" / f"{REPORT.id}.csv"
+    assert sheet.read_bytes() == (tmp_path / "expected.csv").read_bytes()
+
+
+def test_deleting_a_span_in_the_browser_takes_its_relations_along(
+    annotator: Annotator, connection: Connection, project: int, tmp_path: Path
+) -> None:
+    task = give(connection, project, tmp_path, RECORDS)
+    open_drawn(annotator, project, task.id)
+    indicator, value = mention("供水管道"), mention("xx")
+    annotator.delete(indicator.start, indicator.end)
+    annotator.delete(value.start, value.end)
+    annotator.submit()
+    found = export(connection, project, tmp_path / "out")
+    assert found.problems == ()
+    assert found.records is not None
+    assert [fields(r) for r in found.records[REPORT.id]] == [
+        fields(replace(r, indicator=None if r.indicator == indicator else r.indicator))
+        for r in RECORDS[:-1]
+    ]
+
+
+def checked(asked: Locator) -> list[str]:
+    """The names of the choices that are ticked."""
+    ticked = "boxes => boxes.filter(box => box.checked).map(box => box.name)"
+    names: list[str] = asked.locator("input[type=checkbox]").evaluate_all(ticked)
+    return names

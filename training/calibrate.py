@@ -23,8 +23,9 @@ from training.dataset import data_hash
 from training.evaluation.calibration import TARGETS, calibration
 from training.evaluation.outcome import Outcome, read_outcomes, retempered
 from training.evaluation.summary import fit
+from training.program import one_line_errors
 from zhibiao.corpus import read_reports
-from zhibiao.errors import ModelError, ZhibiaoError
+from zhibiao.errors import ModelError
 from zhibiao.extractor import Extractor
 from zhibiao.files import replacing
 
@@ -165,10 +166,8 @@ def _run(options: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     parser, options = _arguments(argv)
-    try:
+    with one_line_errors(parser):
         _run(options)
-    except ZhibiaoError as error:
-        parser.exit(2, f"error: {error}\n")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from rich.table import Table
 
 from training.evaluation.comparison import compare_outcomes
 from training.evaluation.outcome import read_outcomes
+from training.program import one_line_errors
 from zhibiao.corpus import read_reports
-from zhibiao.errors import ZhibiaoError
 from zhibiao.extractor import Extractor
 from zhibiao.files import replacing
 from zhibiao.reports import Report
@@ -128,10 +128,8 @@ def _run(options: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     parser, options = _arguments(argv)
-    try:
+    with one_line_errors(parser):
         _run(options)
-    except ZhibiaoError as error:
-        parser.exit(2, f"error: {error}\n")
 
 
 if __name__ == "__main__":

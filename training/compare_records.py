@@ -17,8 +17,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from training.program import one_line_errors
 from training.records.agreement import agreement, read_writings, write_differences
-from zhibiao.errors import ZhibiaoError
 from zhibiao.files import replacing
 
 _RESAMPLES, _SEED = 2000, 13
@@ -62,10 +62,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the differences here")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     options = parser.parse_args(argv)
-    try:
+    with one_line_errors(parser):
         _run(options)
-    except ZhibiaoError as error:
-        parser.exit(2, f"error: {error}\n")
 
 
 if __name__ == "__main__":

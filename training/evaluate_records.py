@@ -19,11 +19,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from training.program import one_line_errors
 from training.records.error_page import Mistake, find_mistakes, write_page
 from training.records.gold import GoldRows, read_gold
 from training.records.pairing import Linker, PairedReport, link_reports
 from training.records.scores import NAMES, score_rows
-from zhibiao.errors import ZhibiaoError
 from zhibiao.extractor import Extractor
 from zhibiao.files import replacing
 from zhibiao.linking import link_records
@@ -170,10 +170,8 @@ def _run(options: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     parser, options = _arguments(argv)
-    try:
+    with one_line_errors(parser):
         _run(options)
-    except ZhibiaoError as error:
-        parser.exit(2, f"error: {error}\n")
 
 
 if __name__ == "__main__":

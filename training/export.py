@@ -25,9 +25,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForTokenClassification
 
+from training.program import one_line_errors
 from training.quantise import quantise
 from zhibiao.corpus import read_reports
-from zhibiao.errors import ModelError, ZhibiaoError
+from zhibiao.errors import ModelError
 from zhibiao.extractor import Extractor
 from zhibiao.metrics import score_reports
 from zhibiao.model_directory import ModelDirectory
@@ -170,11 +171,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--data", default="data:test", help="reports of the gate")
     options = parser.parse_args(argv)
-    try:
+    with one_line_errors(parser, status=1):
         labels = ModelDirectory.open(options.directory, labels=None).labels
         gate = export(options.directory, read_reports(options.data, labels))
-    except ZhibiaoError as error:
-        parser.exit(1, f"error: {error}\n")
     size = (options.directory / "model.onnx").stat().st_size
     print(
         f"{options.directory / 'model.onnx'}: {size / 1e6:.1f} MB, agreement {gate.agreement:.4f}, "

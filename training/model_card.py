@@ -29,6 +29,7 @@ from safetensors import safe_open
 from training.config import Config, load_config, options_of
 from training.dataset import data_hash
 from training.evaluation.partial import SCHEMAS
+from training.program import one_line_errors
 from zhibiao.corpus import read_reports
 from zhibiao.errors import FormatError, ModelError, ZhibiaoError
 from zhibiao.files import replacing
@@ -345,10 +346,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", metavar="FILE", help="default: MODEL/README.md")
     options = parser.parse_args(argv)
     output = Path(options.output or options.model / "README.md")
-    try:
+    with one_line_errors(parser):
         write_card(options.model, options.evaluation, load_config(About, options.about), output)
-    except ZhibiaoError as error:
-        parser.exit(2, f"error: {error}\n")
     print(output)
 
 

@@ -35,6 +35,7 @@ from training.failures import TrainingError, explain_memory, explain_writing
 from training.heads import CrfHead, SoftmaxHead, tag_weights
 from training.launch import arguments_of, precision_of
 from training.pretrained import fetch_tokenizer, token_classifier
+from training.program import one_line_errors
 from training.progress import ProgressReport
 from training.provenance import compute, git_state, packages
 from training.settings import TrainConfig
@@ -43,7 +44,6 @@ from training.trainer import EpochSetter, ReportTrainer, last_checkpoint, transi
 from training.weights import save_weights, tiny_encoder
 from zhibiao.backends import TorchBackend
 from zhibiao.characters import CharacterEncoder
-from zhibiao.errors import ZhibiaoError
 from zhibiao.extractor import Extractor
 from zhibiao.metrics import Scores
 from zhibiao.model_directory import ModelDirectory
@@ -255,10 +255,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     options = parser.parse_args(argv)
-    try:
+    with one_line_errors(parser):
         output, scores = train(load_config(TrainConfig, options.config, options.overrides))
-    except (ZhibiaoError, OSError) as error:
-        parser.exit(2, f"error: {error}\n")
     if int(os.environ.get("RANK", "0")) == 0:
         print(f"{output}: validation F1 {scores.micro.f1:.4f}, macro {scores.macro_f1:.4f}")
 
