@@ -68,7 +68,10 @@ def _table(source: str, result: dict[str, Any]) -> Table:
         f"{source}: {result['reports']} reports, {result['characters']} characters, "
         f"lost gold spans {result['lost_gold_spans']}, seqeval F1 {result['seqeval_f1']:.4f}"
     )
-    table = Table("label", "P", "R", "F1", "95%", "right", "found", "gold", "reports", title=title)
+    table = Table("label", "P", "R", "F1", title=title)
+    table.add_column("95%", no_wrap=True, min_width=len("0.000-0.000"))
+    for head in ("right", "found", "gold", "reports"):
+        table.add_column(head)
     ranges = result["intervals"]
     rows = [*result["labels"].items(), ("micro", result["micro"])]
     for label, numbers in rows:
