@@ -203,7 +203,7 @@ def main() -> None:
     table = Table("way", "characters/s", "ratio to the faster pipeline")
     for name, rate in rates.items():
         table.add_row(name, str(rate), f"{rate / base:.2f}")
-    console = Console()
+    console = Console(emoji=False)
     console.print(table)
     for name, value in figures.items():
         if not isinstance(value, dict):

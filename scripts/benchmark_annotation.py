@@ -141,7 +141,7 @@ def main(argv: list[str] | None = None) -> None:
         again = f"{times['again']:.1f}" if "again" in times else ""
         row = [f"{times[key]:.1f}" for key in ("bare", "ours", "ratio")]
         table.add_row(name, f"{times['tasks']:.0f}", *row, again)
-    Console().print(table)
+    Console(emoji=False).print(table)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 

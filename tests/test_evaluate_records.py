@@ -316,7 +316,8 @@ def test_evaluate_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(evaluate_records, "Extractor", FixedExtractor)
-    source = f"{write_corpus(tmp_path / 'c')}:test"
+    # A folder named :train, which a careless console would print as a picture.
+    source = f"{write_corpus(tmp_path / 'c:train')}:test"
     argv = ["--data", source, "--resamples", "20"]
     argv += ["--json", str(tmp_path / "r.json"), "--html", str(tmp_path / "r.html")]
     evaluate_records.main(argv)

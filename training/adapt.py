@@ -227,7 +227,7 @@ def adapt(config: AdaptConfig, console: Console | None = None) -> Path:
     The directory holds the encoder in half precision, its tokenizer, ``mlm_head.safetensors``
     when a task masks characters, and ``adapt.json`` with the config and the losses on the way.
     """
-    console = console or Console(stderr=True)
+    console = console or Console(emoji=False, stderr=True)
     torch.manual_seed(config.seed)
     if config.threads:
         torch.set_num_threads(config.threads)

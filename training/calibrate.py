@@ -149,7 +149,7 @@ def _run(options: argparse.Namespace) -> None:
     found = calibrate(
         extractor, outcomes, " ".join(options.data), options.precision, options.target
     )
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     record = found["calibration"]
     console.print(
         f"temperature {extractor.settings.temperature:.4f} -> {found['temperature']:.4f} "

@@ -367,9 +367,13 @@ def main(argv: list[str] | None = None) -> None:
             with replacing(options.json) as stream:
                 stream.write(json.dumps(whole, ensure_ascii=False, indent=1) + "\n")
     except ZhibiaoError as error:
-        Console(stderr=True, markup=False, highlight=False, soft_wrap=True).print(f"error: {error}")
+        Console(emoji=False, stderr=True, markup=False, highlight=False, soft_wrap=True).print(
+            f"error: {error}"
+        )
         raise SystemExit(2) from error
-    _print(checked, Console(markup=False, highlight=False, soft_wrap=True), options.show)
+    _print(
+        checked, Console(emoji=False, markup=False, highlight=False, soft_wrap=True), options.show
+    )
     raise SystemExit(1 if checked.errors else 0)
 
 

@@ -107,7 +107,7 @@ def _run(options: argparse.Namespace) -> None:
         for name in (options.a, options.b)
     )
     results = {}
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     for source in options.data:
         reports = read_reports(source, first.labels)
         result = compare(first, second, reports, options.resamples, options.seed, options.examples)

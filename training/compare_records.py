@@ -38,7 +38,7 @@ def _table(result: dict[str, Any]) -> Table:
 def _run(options: argparse.Namespace) -> None:
     reports = read_writings(options.first, options.second, options.corpus)
     result = agreement(reports, _RESAMPLES, _SEED)
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     console.print(_table(result))
     if not result["trusted"]:
         console.print(f"only {result['reports']} reports: the intervals are not to be trusted")

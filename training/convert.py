@@ -119,7 +119,7 @@ def convert(
 
 def main(argv: list[str] | None = None) -> None:
     options = _arguments(argv)
-    errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+    errors = Console(emoji=False, stderr=True, soft_wrap=True, markup=False, highlight=False)
     try:
         done = convert(
             options.input,

@@ -223,7 +223,7 @@ def distil(config: DistilConfig, console: Console | None = None) -> tuple[Path, 
         FormatError: broken data, a report in training and validation, or a loss that is no number.
         ModelError: a teacher without the wanted layers or weights.
     """
-    console = console or Console(stderr=True)
+    console = console or Console(emoji=False, stderr=True)
     set_seed(config.seed)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -377,10 +377,10 @@ def main(argv: list[str] | None = None) -> None:
             labels = ModelDirectory.open(options.compare[0], labels=None).labels
             reports = [r for source in options.data for r in read_reports(source, labels)]
             rows = compare_models(options.compare, reports, backend=options.backend)
-            Console().print(comparison_table(rows))
+            Console(emoji=False).print(comparison_table(rows))
             return
         config = load_config(DistilConfig, options.config, options.overrides)
-        output, scores = distil(config, Console())
+        output, scores = distil(config, Console(emoji=False))
     print(f"{output}: validation F1 {scores.micro.f1:.4f}, macro {scores.macro_f1:.4f}")
 
 

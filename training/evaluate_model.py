@@ -161,7 +161,7 @@ def _run(options: argparse.Namespace) -> None:
         fitted = fit(outcomes, options.validation, options.precision, options.target)
     results: dict[str, dict[str, Any]] = {}
     mistakes: dict[str, list[Mistake]] = {}
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     for source in options.data:
         outcomes = read_outcomes(extractor, read(source))
         result = summarise(extractor, outcomes, fitted, options.resamples, options.seed)

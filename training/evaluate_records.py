@@ -151,7 +151,7 @@ def _run(options: argparse.Namespace) -> None:
     extractor = Extractor.from_pretrained(options.model)
     results: dict[str, dict[str, Any]] = {}
     mistakes: dict[str, list[Mistake]] = {}
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     for source in options.data:
         gold = read_gold(source, options.records)
         pairs = pair_rows(extractor, gold)

@@ -27,7 +27,9 @@ class ProgressReport(TrainerCallback):
     """Prints to standard error, on the first process only."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = console or Console(
+            emoji=False, stderr=True, highlight=False, soft_wrap=True
+        )
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._started = self._told = 0.0

@@ -99,7 +99,7 @@ def run_study(kind: str, study: StudyConfig, console: Console | None = None) -> 
     Raises:
         FormatError: a study file that asks for what cannot be; the message names its key.
     """
-    console = console or Console(stderr=True)
+    console = console or Console(emoji=False, stderr=True)
     study.folder.mkdir(parents=True, exist_ok=True)
     data = Sources(study.folder / "data")
     runs = KINDS[kind].plan(study, data)
@@ -194,9 +194,9 @@ def main(argv: list[str] | None = None) -> None:
     try:
         study = load_config(KINDS[options.kind].config, options.config, options.overrides)
         if options.dry_run:
-            dry_run(options.kind, study, Console())
+            dry_run(options.kind, study, Console(emoji=False))
             return
-        record = run_study(options.kind, study, Console())
+        record = run_study(options.kind, study, Console(emoji=False))
     except FormatError as error:
         where = "" if str(error).startswith(str(options.config)) else f"{options.config}: "
         parser.exit(2, f"error: {where}{error}\n")
