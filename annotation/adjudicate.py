@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Import the cases into the adjudication project, made when it is missing."""
     cases = adjudication(read_versions(options.versions), everything=options.all)
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(emoji=False, soft_wrap=True, highlight=False)
     if not cases:
         console.print("各人标得完全一致，没有需要裁决的报告。")
         return 0

@@ -272,14 +272,14 @@ def run(options: argparse.Namespace) -> int:
     choose([], options.choose)
     connection = connect_as_asked(options)
     project = find_project(connection, options.project)
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(emoji=False, soft_wrap=True, highlight=False)
     result = export_project(
         connection,
         project,
         options.output,
         rule=options.choose,
         full=options.full,
-        console=Console(stderr=True),
+        console=Console(emoji=False, stderr=True),
     )
     spans = Counter[str]()
     for report in result.reports:

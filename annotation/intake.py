@@ -182,6 +182,6 @@ def _print(result: Imported, failures: int, address: str) -> None:
     )
     for name, count in rows:
         table.add_row(name, f"{count:,}")
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(emoji=False, soft_wrap=True, highlight=False)
     console.print(table)
     console.print(one_line(address), markup=False)

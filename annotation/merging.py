@@ -122,7 +122,7 @@ def run(options: argparse.Namespace) -> int:
     if not source.is_file():
         raise FormatError(f"{source}：没有这个文件；请先运行 python -m annotation export")
     result = merge(read_jsonl(source), options.corpus, options.genre)
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(emoji=False, soft_wrap=True, highlight=False)
     for line in result.refused:
         console.print(one_line(f"未并入 {line}"), markup=False)
     console.print(

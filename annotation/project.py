@@ -196,7 +196,7 @@ def run(options: argparse.Namespace) -> int:
         raise ServerError(f"--annotators {options.annotators}：应为 1 或更大的整数")
     connection = connect_as_asked(options)
     made = create_project(connection, options.project, options.annotators, records=options.records)
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(emoji=False, soft_wrap=True, highlight=False)
     done = "、".join(made.changed) or "已是最新，没有改动"
     console.print(f"项目“{made.title}”（编号 {made.id}）：{done}", markup=False)
     console.print(f"{connection.url}/projects/{made.id}", markup=False)

@@ -325,7 +325,7 @@ def run(options: argparse.Namespace) -> int:
         raise FormatError(
             f"--limit {options.limit}、--tabs {options.tabs}：前者不能为负，后者应为正整数"
         )
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(emoji=False, soft_wrap=True, highlight=False)
     cost = Cost(options.fixed_minutes, options.minutes_per_1000)
     if options.check:
         reports = [report for source in options.check for report in read_reports(source)]

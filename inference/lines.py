@@ -72,7 +72,7 @@ class Line:
 
 
 def lines_of(series: Iterable[Series]) -> list[Line]:
-    """The lines with more than one point, those over most years and reports first."""
+    """The lines over several years or reports, those over most of them first."""
     found: list[Line] = []
     for one in series:
         by_status: defaultdict[str, dict[str, list[Point]]] = defaultdict(dict)
@@ -80,8 +80,9 @@ def lines_of(series: Iterable[Series]) -> list[Line]:
             by_status[point.status].setdefault(point.year_value, []).append(point)
         for status, points in by_status.items():
             years = (group[0].year_value for group in one.conflicts if group[0].status == status)
-            if sum(map(len, points.values())) > 1:
-                found.append(Line(one, status, points, frozenset(years)))
+            line = Line(one, status, points, frozenset(years))
+            if len(points) > 1 or len(line.reports) > 1:
+                found.append(line)
     found.sort(
         key=lambda line: (
             -len(line.reports),

@@ -141,6 +141,7 @@ def test_long_texts_are_joined_at_the_right_offsets(tiny: Extractor) -> None:
         ),
         (lambda d: (d / "zhibiao.json").write_text('{"window": 9999}'), "window 9999"),
         (lambda d: (d / "zhibiao.json").write_text('{"transitions": [1]}'), "transitions must be"),
+        (lambda d: (d / "zhibiao.json").write_text('{"lone": {"x": 1}}'), "lone may name only"),
         (lambda d: (d / "zhibiao.json").write_text('{"window": null}'), "zhibiao.json"),
         (lambda d: (d / "zhibiao.json").write_text('{"temperature": 0}'), "temperature must be"),
         (lambda d: (d / "zhibiao.json").write_text('{"thresholds": []}'), "zhibiao.json"),

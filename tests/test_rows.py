@@ -12,8 +12,8 @@ import pytest
 
 from zhibiao import Report, write_tagged
 from zhibiao.errors import FormatError
-from zhibiao.records import FIELDS, Mention, Record
-from zhibiao.rows import find_qualifier, read_rows, write_rows
+from zhibiao.records import FIELDS, Mention, Record, find_qualifier
+from zhibiao.rows import read_rows, write_rows
 from zhibiao.tagged import parse_tagged
 
 TAGGED = (

@@ -236,6 +236,17 @@ def test_conflict_shows_every_source_of_that_year_and_status_only() -> None:
     assert [[p.row.report_id for p in group] for group in series.conflicts] == [["a", "b", "c"]]
 
 
+def test_two_values_of_one_report_are_no_conflict() -> None:
+    """「新认定17家，总数达58家」: one name for two things, in one report after another."""
+    new_and_total = [row(value="17", report="a"), row(value="58", report="a")]
+    assert not merge_series(new_and_total)[0].conflicts
+    assert not merge_series([*new_and_total, row(value="58", report="b")])[0].conflicts
+    (series,) = merge_series([*new_and_total, row(value="60", report="b")])
+    assert [[p.row.record.value.text for p in group] for group in series.conflicts] == [
+        ["17", "58", "60"]
+    ]
+
+
 def test_rise_and_fall_of_the_same_size_contradict() -> None:
     def change(words: str, report: str) -> Row:
         evidence = {"measure": (Mention(0, len(words), words),)}

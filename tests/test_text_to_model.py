@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from zhibiao.characters import CharacterEncoder
+from zhibiao.decoder import Decoder
 from zhibiao.decoding import decode, log_softmax, viterbi
 from zhibiao.spans import LABELS, Span
 from zhibiao.tagging import TAGS, spans_to_tags, tags_to_spans
@@ -136,6 +137,19 @@ def test_fast_decoding_is_the_best_valid_sequence(
     assert scores[np.arange(length), tags].sum() == pytest.approx(wanted, abs=1e-3)
     full = viterbi(scores, touching=touching)
     assert scores[np.arange(length), full].sum() == pytest.approx(wanted, abs=1e-3)
+
+
+def test_a_lone_character_needs_a_score_of_its_own() -> None:
+    decoder = Decoder(thresholds={"指标": 0.5}, lone={"指标": 0.9, "数值": 0.4})
+    spans = [
+        Span(0, 1, "指标", 0.8),
+        Span(1, 2, "指标", 0.95),
+        Span(2, 4, "指标", 0.6),
+        Span(4, 6, "指标", 0.4),
+        Span(6, 7, "数值", 0.3),
+        Span(7, 8, "单位", 0.1),
+    ]
+    assert decoder.kept(spans) == [spans[1], spans[2], spans[5]]
 
 
 def test_transitions_change_the_answer() -> None:

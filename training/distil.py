@@ -263,6 +263,7 @@ def distil(config: DistilConfig, console: Console | None = None) -> tuple[Path, 
         # The student imitates the teacher's log-probabilities, its temperature in them.
         transitions=teacher.settings.decoder.transitions,
         touching=teacher.settings.touching,
+        lone=teacher.settings.lone,
         labels=labels,
     )
     extractor = Extractor(TorchBackend(model, device), characters, settings, threads=1, gpu=cuda)
@@ -338,6 +339,7 @@ def _record(config: DistilConfig, teacher: Extractor, scores: Scores) -> dict[st
         "temperature": 1.0,
         "thresholds": {},
         "touching": decoder.touching,
+        "lone": dict(decoder.lone),
         "transitions": None if transitions is None else transitions.tolist(),
         "seed": config.seed,
         "config": config.model_dump(mode="json"),

@@ -48,6 +48,9 @@ class TrainConfig(Config):
     touching: bool = True
     """Whether two predicted spans of one label may meet without anything between them."""
 
+    lone: dict[str, float] = Field(default_factory=dict)
+    """Least scores of predicted spans of one character, by label; others 0."""
+
     epochs: int = Field(default=12, ge=1)
     """Most epochs."""
 

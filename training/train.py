@@ -97,6 +97,7 @@ def train(config: TrainConfig) -> tuple[Path, Scores]:
         overlap=config.overlap,
         labels=labels,
         touching=config.touching,
+        lone=config.lone,
     )
     extractor = Extractor(
         TorchBackend(average.network if average else network, str(device)),
@@ -156,6 +157,7 @@ def train(config: TrainConfig) -> tuple[Path, Scores]:
         "temperature": 1.0,
         "thresholds": {},
         "touching": config.touching,
+        "lone": config.lone,
         "transitions": None if transitions is None else transitions.tolist(),
         "seed": config.seed,
         "config": config.model_dump(mode="json"),

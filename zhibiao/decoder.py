@@ -22,13 +22,15 @@ class Decoder:
 
     ``transitions`` has shape (tags from, tags to) and the temperature of the log-probabilities,
     or is None. Without ``touching`` no two spans of one label meet. ``thresholds`` maps labels to
-    the least score a span must have.
+    the least score a span must have, ``lone`` to that of a span of one character: a model that is
+    unsure leaves single characters of a name behind.
     """
 
     labels: tuple[str, ...] = LABELS
     transitions: Floats | None = field(default=None, repr=False)
     touching: bool = True
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    lone: Mapping[str, float] = field(default_factory=dict)
 
     def decode(self, log_probabilities: Floats) -> list[Span]:
         """The spans of one text, with scores."""
@@ -39,8 +41,12 @@ class Decoder:
         return decode(log_probabilities, self.transitions, self.labels, touching=self.touching)
 
     def kept(self, spans: Iterable[Span]) -> list[Span]:
-        """The spans whose scores reach their labels' thresholds."""
-        return [span for span in spans if span.score >= self.thresholds.get(span.label, 0.0)]
+        """The spans whose scores reach what their labels and lengths ask for."""
+        return [span for span in spans if span.score >= self._least(span)]
+
+    def _least(self, span: Span) -> float:
+        least = self.thresholds.get(span.label, 0.0)
+        return max(least, self.lone.get(span.label, 0.0)) if span.end - span.start == 1 else least
 
     def scores(self, log_probabilities: Floats, spans: Sequence[Span]) -> npt.NDArray[np.float64]:
         """The scores that decoding would give to ``spans``, found or not; shape (spans,)."""
@@ -50,7 +56,8 @@ class Decoder:
     def retempered(self, factor: float) -> Decoder:
         """The decoder for log-probabilities of ``factor`` times as high a temperature.
 
-        Thresholds were chosen for the old scores and are dropped.
+        ``thresholds`` were chosen for the old scores and are dropped; ``lone`` stays, as it parts
+        scores that lie far apart.
         """
         scaled = None if self.transitions is None else self.transitions / np.float32(factor)
         return replace(self, transitions=scaled, thresholds={})

@@ -34,7 +34,8 @@ class ModelDirectory:
     ``thresholds`` maps labels to the least score a span must have. ``transitions`` has shape
     (tags from, tags to), or is None where the model has none. Without ``touching`` two predicted
     spans of one label never meet: in reports they hardly ever do, and a model that is unsure in
-    the middle of a span would break it.
+    the middle of a span would break it. ``lone`` maps labels to the least score of a
+    span of one character.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class ModelDirectory:
     transitions: npt.NDArray[np.float32] | None = None
     labels: tuple[str, ...] = LABELS
     touching: bool = True
+    lone: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: str | Path, labels: tuple[str, ...] | None = LABELS) -> ModelDirectory:
@@ -97,6 +99,9 @@ class ModelDirectory:
         if not isinstance(touching, bool):
             raise ValueError("touching must be true or false")
         thresholds = {str(k): float(v) for k, v in settings.get("thresholds", {}).items()}
+        lone = {str(k): float(v) for k, v in settings.get("lone", {}).items()}
+        if not set(lone) <= set(labels):
+            raise ValueError("lone may name only known labels")
         temperature = float(settings.get("temperature", cls.temperature))
         if temperature <= 0 or not set(thresholds) <= set(labels):
             raise ValueError("temperature must be above 0, thresholds only for known labels")
@@ -112,13 +117,14 @@ class ModelDirectory:
             transitions=transitions,
             labels=labels,
             touching=touching,
+            lone=lone,
         )
 
     @cached_property
     def decoder(self) -> Decoder:
         """The decoder for log-probabilities of the model's temperature."""
         scaled = None if self.transitions is None else self.transitions / self.temperature
-        return Decoder(self.labels, scaled, self.touching, self.thresholds)
+        return Decoder(self.labels, scaled, self.touching, self.thresholds, self.lone)
 
     @cached_property
     def digest(self) -> str:

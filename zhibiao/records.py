@@ -10,7 +10,7 @@ from zhibiao.errors import FormatError
 from zhibiao.quantities import Quantity, parse_quantity
 from zhibiao.spans import Span
 
-__all__ = ["BOUNDS", "FIELDS", "MEASURES", "STATUSES", "Mention", "Record"]
+__all__ = ["BOUNDS", "FIELDS", "MEASURES", "STATUSES", "Mention", "Record", "find_qualifier"]
 
 MEASURES = ("level", "change", "share")
 STATUSES = ("actual", "target")
@@ -85,15 +85,12 @@ class Record:
 
         ``text`` is the report's, ``where`` names the object in errors. Only ``value`` has to be
         there. The form has no offsets for ``qualifier``: the nearest is taken, as
-        :func:`zhibiao.rows.find_qualifier` does. The quantity is read again from the words.
+        :func:`find_qualifier` does. The quantity is read again from the words.
 
         Raises:
             FormatError: a field is missing or of another type, a mention is not what the text
                 says there, a qualifier is not in the text, or a choice is unknown.
         """
-        # That module's sheets are made of records, so it imports this one.
-        from zhibiao.rows import find_qualifier
-
         fields = _Fields(data, text, where)
         value = fields.mention("value")
         if value is None:
@@ -155,6 +152,14 @@ class Record:
             },
             "notes": list(self.notes),
         }
+
+
+def find_qualifier(wanted: str, value_start: int, text: str) -> Mention | None:
+    """The last occurrence of ``wanted`` before the value, or else the first after it, if any."""
+    start = text.rfind(wanted, 0, value_start)
+    if start < 0:
+        start = text.find(wanted, value_start)
+    return Mention.at(text, start, start + len(wanted)) if start >= 0 else None
 
 
 def _or_none(mention: Mention | None) -> dict[str, Any] | None:

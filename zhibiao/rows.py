@@ -20,10 +20,10 @@ from pathlib import Path
 
 from zhibiao.errors import FormatError
 from zhibiao.files import replacing
-from zhibiao.records import BOUNDS, FIELDS, MEASURES, STATUSES, Mention, Record
+from zhibiao.records import BOUNDS, FIELDS, MEASURES, STATUSES, Mention, Record, find_qualifier
 from zhibiao.reports import Report
 
-__all__ = ["find_qualifier", "read_rows", "write_rows"]
+__all__ = ["read_rows", "write_rows"]
 
 _COLUMNS = ("context", *FIELDS)
 _BEFORE, _AFTER = 16, 10
@@ -37,7 +37,7 @@ _LABELS = {
 }
 _REFERENCE_BREAK = re.compile(r"；(?=\s*[0-9]+ |\s*$)")  # a name may hold the separator itself
 _YEARS = re.compile(r"([0-9]{4})(?:-([0-9]{4}))?")
-_MASK = re.compile(r"[xX×*＊○〇□?？]")
+_MASK = re.compile(r"[xXＸ×*＊_＿某Oo○〇□?？]")
 
 
 def read_rows(path: str | Path, report: Report) -> list[Record]:
@@ -171,14 +171,6 @@ def _qualifier(content: str, value_start: int, text: str, where: str) -> Mention
     if found is None:
         raise FormatError(f"{where}: qualifier {content!r} is not in the text there")
     return found
-
-
-def find_qualifier(wanted: str, value_start: int, text: str) -> Mention | None:
-    """The last occurrence of ``wanted`` before the value, or else the first after it, if any."""
-    start = text.rfind(wanted, 0, value_start)
-    if start < 0:
-        start = text.find(wanted, value_start)
-    return Mention.at(text, start, start + len(wanted)) if start >= 0 else None
 
 
 def write_rows(path: str | Path, report: Report, records: Sequence[Record]) -> None:

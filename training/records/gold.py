@@ -6,17 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from zhibiao.corpus import read_reports
 from zhibiao.errors import FormatError
-from zhibiao.records import BOUNDS, MEASURES, STATUSES, Mention, Record
+from zhibiao.records import Mention, Record
 from zhibiao.reports import Report
-from zhibiao.rows import find_qualifier, read_rows
+from zhibiao.rows import read_rows
 
 __all__ = ["GoldReport", "GoldRows", "read_gold"]
-
-_CHOICES = {"measure": MEASURES, "status": STATUSES, "bound": BOUNDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,10 @@ def _read_jsonl(path: Path, reports: Mapping[str, Report]) -> dict[str, list[Rec
         report = reports.get(str(data.get("id"))) if isinstance(data, dict) else None
         if report is None:
             raise FormatError(f"{where}: expected an object with the 'id' of one of the reports")
-        found.setdefault(report.id, []).append(_record(data, report, where))
+        for name in ("measure", "status", "bound"):
+            if not data.get(name):
+                raise FormatError(f"{where}: {name!r} is missing; a gold row states it")
+        found.setdefault(report.id, []).append(Record.from_dict(data, report.text, where))
     for report_id, rows in found.items():
         rows.sort(key=lambda row: row.value)
         values = [s for s in reports[report_id].spans if s.label == "数值"]
@@ -96,49 +96,3 @@ def _read_jsonl(path: Path, reports: Mapping[str, Report]) -> dict[str, list[Rec
                 "write one row for each 数值"
             )
     return found
-
-
-def _record(data: Mapping[str, Any], report: Report, where: str) -> Record:
-    def mention(item: Any, field: str) -> Mention:
-        found = item if isinstance(item, dict) else {}
-        start, end = found.get("start"), found.get("end")
-        if type(start) is not int or type(end) is not int or not 0 <= start < end:
-            raise FormatError(f"{where}: {field}: expected an object with start, end and text")
-        if report.text[start:end] != found.get("text"):
-            raise FormatError(
-                f"{where}: {field}: {found.get('text')!r} is not the text from {start} to {end}"
-            )
-        return Mention(start, end, report.text[start:end])
-
-    def optional(field: str) -> Mention | None:
-        item = data.get(field)
-        return None if item is None else mention(item, field)
-
-    def string(field: str) -> str:
-        item = data.get(field) or ""
-        if not isinstance(item, str) or item not in _CHOICES.get(field, (item,)):
-            hint = f"; use one of {', '.join(_CHOICES[field])}" if field in _CHOICES else ""
-            raise FormatError(f"{where}: {field}: {data.get(field)!r} is not a value{hint}")
-        return item
-
-    value = mention(data.get("value"), "value")
-    # The form has no offsets for it.
-    qualifier = string("qualifier")
-    found = find_qualifier(qualifier, value.start, report.text) if qualifier else None
-    if qualifier and not found:
-        raise FormatError(f"{where}: qualifier: {qualifier!r} is not in the report")
-    subjects = data.get("subject") or []
-    if not isinstance(subjects, list):
-        raise FormatError(f"{where}: subject: expected a list")
-    return Record(
-        value=value,
-        unit=optional("unit"),
-        indicator=optional("indicator"),
-        qualifier=found,
-        subject=tuple(mention(item, "subject") for item in subjects),
-        year=optional("year"),
-        year_value=string("year_value"),
-        measure=string("measure"),
-        status=string("status"),
-        bound=string("bound"),
-    )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, combinations, product
 from typing import NamedTuple, TypeVar
 
 from zhibiao.quantities import Quantity, parse_quantity
 from zhibiao.records import Mention, Record
 from zhibiao.series.indicators import indicator_key
-from zhibiao.series.intervals import interval_of, share_a_number
+from zhibiao.series.intervals import Interval, interval_of, share_a_number
 from zhibiao.series.owners import Owner, find_owner
 from zhibiao.series.subjects import SubjectKeys
 from zhibiao.series.units import unit_class
@@ -185,8 +186,26 @@ def _conflicts(points: Sequence[Point]) -> Iterator[tuple[Point, ...]]:
         if point.year_value.replace("-", "").isdigit():
             same[point.year_value, point.status].append(point)
     for group in same.values():
-        if not share_a_number(interval_of(point.row.record, point.quantity) for point in group):
+        if _contradict(group):
             yield tuple(group)
+
+
+def _contradict(points: Sequence[Point]) -> bool:
+    """Whether two reports have no value in common that both can mean.
+
+    One report often gives one name to two things, 新认定17家 and 总数58家, and so does the next:
+    that is no contradiction, and neither is one within a report.
+    """
+    meant: defaultdict[str, set[Interval]] = defaultdict(set)
+    for point in points:
+        meant[point.row.report_id].add(interval_of(point.row.record, point.quantity))
+    if share_a_number(chain.from_iterable(meant.values())):
+        return False
+    different = {frozenset(intervals) for intervals in meant.values()}
+    return any(
+        not any(share_a_number(pair) for pair in product(one, other))
+        for one, other in combinations(different, 2)
+    )
 
 
 def _most_frequent(items: Iterable[_Name]) -> tuple[_Name, ...]:
