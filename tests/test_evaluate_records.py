@@ -201,7 +201,7 @@ def test_gold_rows_beside_a_file(tmp_path: Path) -> None:
         ({"id": "p7"}, "records.jsonl:1: expected an object with the 'id' of one of the reports"),
         ({"value": None}, "records.jsonl:1: 'value' is missing"),
         ({"unit": {"start": 0, "end": True, "text": "2"}}, "'unit': expected an object with start"),
-        ({"unit": {"start": 0, "end": 1, "text": "条"}}, "'unit': '条' is not what the report's text"),
+        ({"unit": {"start": 0, "end": 1, "text": "条"}}, "'unit': '条' is not what the report"),
         ({"subject": "桐泽市体育局"}, "'subject' must be a list"),
         ({"qualifier": "城南"}, "qualifier '城南' is not in the report"),
         ({"year_value": 2018}, "'year_value' must be a string"),
