@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -367,13 +368,10 @@ def main(argv: list[str] | None = None) -> None:
             with replacing(options.json) as stream:
                 stream.write(json.dumps(whole, ensure_ascii=False, indent=1) + "\n")
     except ZhibiaoError as error:
-        Console(emoji=False, stderr=True, markup=False, highlight=False, soft_wrap=True).print(
-            f"error: {error}"
-        )
+        print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
-    _print(
-        checked, Console(emoji=False, markup=False, highlight=False, soft_wrap=True), options.show
-    )
+    console = Console(emoji=False, markup=False, highlight=False, soft_wrap=True)
+    _print(checked, console, options.show)
     raise SystemExit(1 if checked.errors else 0)
 
 
