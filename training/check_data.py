@@ -389,9 +389,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--overlap", type=int, help=f"default: the config's, or {limits.overlap}")
     parser.add_argument("--model", metavar="DIR", help="whose tokenizer (default: the embedded's)")
     parser.add_argument("--rare", type=int, default=limits.rare, help="spans a label should have")
-    parser.add_argument(
-        "--same", type=float, default=limits.same, help="likeness of two splits that is an error"
-    )
+    same = "likeness of two splits that is an error"
+    parser.add_argument("--same", type=float, default=limits.same, help=same)
     parser.add_argument("--show", type=int, default=5, metavar="N", help="places of a finding")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file")
     return parser.parse_args(argv)
