@@ -62,13 +62,15 @@ class Run:
         )
         opening = report.text.lstrip()[:_OPENING]
         names = (prediction.text_of(span) for span in prediction.spans if span.label == "机构")
-        organisations = tuple(dict.fromkeys(names))
+        organisations = tuple(name for name, _ in Counter(names).most_common())
         for record in prediction.records:
             if record.indicator is None:
                 continue
             self.indicators[record.indicator.text] += 1
             if len(self.rows) < _MOST_ROWS:
-                slim = replace(record, evidence={}, confidence={}, notes=())
+                # Whether a change is a rise or a fall stands in its evidence.
+                kept = {k: v for k, v in record.evidence.items() if k == "measure"}
+                slim = replace(record, evidence=kept, confidence={}, notes=())
                 self.rows.append(Row(report.id, opening, slim, organisations))
             else:
                 self.too_many_rows = True

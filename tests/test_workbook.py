@@ -20,7 +20,7 @@ from inference.writers.tables import RECORDS
 from tests.hand_records import predicted_by_hand, record
 from zhibiao.errors import OutputError
 from zhibiao.readers import read_bytes
-from zhibiao.records import Record
+from zhibiao.records import Mention, Record
 from zhibiao.spans import LABELS
 
 SENTENCE = "全县专利申请1.2亿件，县科技公司投资7600多万元，增长8.5%。"
@@ -327,6 +327,26 @@ def yearly(name: str, year: int, number: str, unit: str = "件") -> Prediction:
         year_value=str(year), base=unit, confidence={"year": 0.9},
     )  # fmt: skip
     return predicted_by_hand(name, text, one)
+
+
+def test_series_know_a_rise_from_a_fall() -> None:
+    run = Run(model={})
+    for name, words in (("总结", "增长"), ("公报", "下降")):
+        text = f"云杉县2018年总结\n全县专利申请量同比{words}3%。"
+        at = text.index(words)
+        run.add(
+            predicted_by_hand(
+                name,
+                text,
+                record(
+                    text, "3", "3", unit="%", indicator="专利申请量", year="2018年",
+                    year_value="2018", base="%", measure="change",
+                    evidence={"measure": (Mention.at(text, at, at + 2),)},
+                ),
+            )
+        )  # fmt: skip
+    (series,) = run.series
+    assert len(series.conflicts) == 1
 
 
 def test_series_over_reports(tmp_path: Path) -> None:
