@@ -112,6 +112,7 @@ def test_two_processes_are_one_with_twice_the_batch(
 ) -> None:
     """torchrun on the CPU; the first process writes."""
     both = {"ema_decay": 0.5, "tensorboard": True, "threads": 1, **options}
+    both["published"] = {"BERT-base": 78.8}
     batch = 8 // both.get("gradient_accumulation", 1)
     one, _ = train(config(data, tmp_path / "one", **steps(encoder, batch_windows=batch, **both)))
     two = config(data, tmp_path / "two", **steps(encoder, batch_windows=batch // 2, **both))
@@ -129,6 +130,7 @@ def test_two_processes_are_one_with_twice_the_batch(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("validation F1") == 1
+    assert done.stdout.count("BERT-base, published: 78.8; ") == 1
     found = Path(two.output)
     assert_same_run(one, found, start)
     settings, expected = (

@@ -36,6 +36,9 @@ class TrainConfig(Config):
     labels: list[str] = Field(default=list(LABELS), min_length=1)
     """The label set, in the order of the tags."""
 
+    published: dict[str, float] = Field(default_factory=dict)
+    """Published validation F1 of other models, in percent, to print beside this one's."""
+
     version: str = "0.1.0"
     """Version of the model."""
 

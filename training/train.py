@@ -258,9 +258,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     options = parser.parse_args(argv)
     with one_line_errors(parser):
-        output, scores = train(load_config(TrainConfig, options.config, options.overrides))
+        config = load_config(TrainConfig, options.config, options.overrides)
+        output, scores = train(config)
     if int(os.environ.get("RANK", "0")) == 0:
         print(f"{output}: validation F1 {scores.micro.f1:.4f}, macro {scores.macro_f1:.4f}")
+        for name, percent in config.published.items():
+            difference = 100 * scores.micro.f1 - percent
+            print(f"{name}, published: {percent:.1f}; {config.name} differs by {difference:+.1f}")
 
 
 if __name__ == "__main__":
