@@ -227,5 +227,9 @@ def _order(row: Row) -> tuple[object, ...]:
         record.status,
         row.report_id,
         record.value,
+        row.title,
+        row.organisations,
+        record.measure,
+        record.bound,
         *(_text(m) for m in (record.unit, record.indicator, record.qualifier, *record.subject)),
     )
