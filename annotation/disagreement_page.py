@@ -8,7 +8,6 @@ only the style and script of the template, by hash.
 from __future__ import annotations
 
 import re
-import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,7 +64,6 @@ def write_page(path: str | Path, found: Agreement, *, limit: int = LIMIT) -> Non
         OutputError: the folder does not exist or is not writable.
     """
     environment = page_environment(_TEMPLATES)
-    environment.filters["visible"] = _visible
     environment.filters["figure"] = _figure
     name = "disagreement.html.j2"
     source = (_TEMPLATES / name).read_text(encoding="utf-8")
@@ -261,20 +259,3 @@ def _pieces(
 def _figure(value: float | None) -> str:
     # Adding 0.0 turns the -0.000 of a tiny negative alpha into 0.000.
     return "—" if value is None else f"{round(value, 3) + 0.0:.3f}"
-
-
-def _visible(text: str) -> str:
-    """The text with controls and invisible characters as signs: they move borders unseen."""
-    return "".join(
-        character if _is_seen(character) else f"⟨U+{ord(character):04X}⟩" for character in text
-    )
-
-
-def _is_seen(character: str) -> bool:
-    # isprintable() is false of all spaces but U+0020 (a full-width one is seen well enough) and of
-    # the joiner inside emoji.
-    return (
-        character.isprintable()
-        or character in "\n\t\u200d"
-        or unicodedata.category(character) == "Zs"
-    )

@@ -16,7 +16,8 @@ __all__ = ["content_policy", "page_environment"]
 def page_environment(templates: Path) -> Environment:
     """Templates of a folder: every value is escaped, a misspelt name is an error.
 
-    The filter ``visible`` puts a text on one line, with controls and invisible characters as signs.
+    The filter ``visible`` puts a text on one line, with controls and invisible characters as signs;
+    ``visible("\\n")`` keeps its line ends.
     """
     environment = Environment(
         loader=FileSystemLoader(templates),
@@ -29,13 +30,20 @@ def page_environment(templates: Path) -> Environment:
     return environment
 
 
-def _visible(text: str) -> str:
-    return "".join("↵" if c == "\n" else c if _is_seen(c) else f"⟨U+{ord(c):04X}⟩" for c in text)
+def _visible(text: str, line_end: str = "↵") -> str:
+    return "".join(
+        line_end if c == "\n" else c if _is_seen(c) else f"⟨U+{ord(c):04X}⟩" for c in text
+    )
 
 
 def _is_seen(character: str) -> bool:
-    # isprintable() is false of all spaces but U+0020.
-    return character.isprintable() or character == "\t" or unicodedata.category(character) == "Zs"
+    # isprintable() is false of all spaces but U+0020 (a full-width one is seen well enough) and of
+    # the joiner inside emoji.
+    return (
+        character.isprintable()
+        or character in "\t\u200d"
+        or unicodedata.category(character) == "Zs"
+    )
 
 
 def content_policy(styles: Iterable[str], scripts: Iterable[str]) -> str:
