@@ -6,6 +6,8 @@ run only the style and script of the templates, by hash.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ from markupsafe import Markup
 
 from zhibiao.files import replacing
 from zhibiao.pages import content_policy, page_environment
+from zhibiao.reports import Report
 
-__all__ = ["LIMIT", "Piece", "shortened", "write_cards"]
+__all__ = ["LIMIT", "Piece", "choices_of", "shortened", "write_cards"]
 
 LIMIT = 3000
 """How many errors a page shows at most; with more, browsers give up."""
@@ -44,6 +47,17 @@ def shortened(text: str) -> str:
     if len(text) <= _LONGEST:
         return text
     return f"{text[:_ENDS]}……（略 {len(text) - 2 * _ENDS} 字）……{text[-_ENDS:]}"
+
+
+def choices_of(shown: Iterable[tuple[str, Report]]) -> tuple[list[str], Counter[tuple[str, str]]]:
+    """What a reader may choose cards by: the genres, and how many cards each report has.
+
+    ``shown`` holds the source and the report of each card; reports are counted by source and id,
+    in the order of the cards.
+    """
+    shown = list(shown)
+    genres = {str(report.meta.get("genre") or "") for _, report in shown} - {""}
+    return sorted(genres), Counter((source, report.id) for source, report in shown)
 
 
 def write_cards(path: str | Path, template: str, colours: int, **values: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from training.evaluation.alignment import KINDS, SHAPES
 from training.evaluation.confusion import NOTHING
 from training.evaluation.mistakes import Mistake
-from training.pages import LIMIT, Piece, shortened, write_cards
+from training.pages import LIMIT, Piece, choices_of, shortened, write_cards
 from zhibiao.spans import Span
 
 __all__ = ["write_page"]
@@ -50,11 +50,7 @@ def write_page(
         OutputError: the folder does not exist or is not writable.
     """
     shown = _chosen(mistakes, limit)
-    genres = sorted({str(m.outcome.report.meta.get("genre") or "") for _, m in shown} - {""})
-    reports: dict[tuple[str, str], int] = {}
-    for name, mistake in shown:
-        key = (name, mistake.outcome.report.id)
-        reports[key] = reports.get(key, 0) + 1
+    genres, reports = choices_of((name, mistake.outcome.report) for name, mistake in shown)
     write_cards(
         path,
         "errors.html.j2",

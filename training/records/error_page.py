@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.pages import LIMIT, Piece, shortened, write_cards
+from training.pages import LIMIT, Piece, choices_of, shortened, write_cards
 from training.records.pairing import PairedReport, RowPair
 from zhibiao.records import FIELDS, Mention, Record
 from zhibiao.reports import Report
@@ -91,11 +91,7 @@ def write_page(
     """
     every = [(source, mistake) for source, items in mistakes.items() for mistake in items]
     shown = every[:limit]
-    genres = sorted({str(m.report.meta.get("genre") or "") for _, m in shown} - {""})
-    reports: dict[tuple[str, str], int] = {}
-    for source, mistake in shown:
-        key = (source, mistake.report.id)
-        reports[key] = reports.get(key, 0) + 1
+    genres, reports = choices_of((source, mistake.report) for source, mistake in shown)
     write_cards(
         path,
         "records.html.j2",
