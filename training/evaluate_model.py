@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -68,10 +69,9 @@ def _table(source: str, result: dict[str, Any]) -> Table:
         f"{source}: {result['reports']} reports, {result['characters']} characters, "
         f"lost gold spans {result['lost_gold_spans']}, seqeval F1 {result['seqeval_f1']:.4f}"
     )
-    table = Table("label", "P", "R", "F1", title=title)
-    table.add_column("95%", no_wrap=True, min_width=len("0.000-0.000"))
-    for head in ("right", "found", "gold", "reports"):
-        table.add_column(head)
+    # Narrow enough for 80 columns, so that no figure is cut.
+    heads = ("label", "P", "R", "F1", "95%", "right", "found", "gold", "reports")
+    table = Table(*heads, title=title, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     ranges = result["intervals"]
     rows = [*result["labels"].items(), ("micro", result["micro"])]
     for label, numbers in rows:
