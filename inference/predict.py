@@ -11,28 +11,25 @@ import argparse
 import io
 import signal
 import sys
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
 
-from inference.prediction import Prediction
+from inference.pipeline import SpanExtractor, predict
 from inference.run import Run
 from inference.writers import DEFAULT_FORMATS, FORMATS, SPAN_FORMATS, Format
 from zhibiao.errors import OutputError, ReadError, ZhibiaoError
-from zhibiao.inputs import Input, read_inputs
+from zhibiao.inputs import read_inputs
 from zhibiao.journal import Journal, one_line
-from zhibiao.linking import link_records
-from zhibiao.records import Record
 from zhibiao.sources import KNOWN_SUFFIXES, find_sources
-from zhibiao.spans import LABELS, Span
+from zhibiao.spans import LABELS
 
-__all__ = ["Options", "SpanExtractor", "Summary", "build_parser", "main", "parse_arguments", "run"]
+__all__ = ["Options", "Summary", "build_parser", "main", "parse_arguments", "run"]
 
 _EXCEL_ROWS = 1_048_576
 
@@ -52,17 +49,6 @@ _EPILOG = """\
 
 退出状态：
   0 全部读取；1 有输入未能读取（逐一说明原因），其余照常写出；2 用法有误，什么也不写。"""
-
-
-class SpanExtractor(Protocol):
-    """What prediction needs of an extractor; :class:`zhibiao.extractor.Extractor` is one."""
-
-    @property
-    def info(self) -> Mapping[str, Any]:
-        """Name, version and hash of the model."""
-
-    def extract_many(self, texts: Iterable[str], /) -> Iterator[list[Span]]:
-        """The spans of each text, lazily and in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,13 +211,11 @@ def run(options: Options, extractor: SpanExtractor | None = None) -> Summary:
         for line in unmatched:
             journal.failure(line)
         inputs = read_inputs(sources, journal, keep_boilerplate=options.keep_boilerplate)
-        for report, spans in _extract(extractor, inputs):
-            records = _link(report, spans, journal) if options.records else []
-            prediction = Prediction(report, spans, records)
+        for prediction in predict(inputs, extractor, journal, records=options.records):
             facts.add(prediction)
             for write in writers:
                 write(prediction)
-            journal.done(report.size)
+            journal.done(prediction.report.size)
         _warn(facts, options, journal)
     return Summary(
         reports=len(facts.reports),
@@ -242,18 +226,6 @@ def run(options: Options, extractor: SpanExtractor | None = None) -> Summary:
         failures=tuple(journal.failures),
         outputs=[(options.output / one.entry, one.note) for one in formats],
     )
-
-
-def _link(report: Input, spans: list[Span], journal: Journal) -> list[Record]:
-    try:
-        return link_records(report.text, spans)
-    except Exception as error:
-        # Whatever the rules trip over, one report must not end a run over a folder.
-        journal.failure(
-            f"{report.source}：没有连成记录，只写出实体（{type(error).__name__}：{error}）；"
-            "请把这份报告交给开发者"
-        )
-        return []
 
 
 def _warn(facts: Run, options: Options, journal: Journal) -> None:
@@ -275,21 +247,6 @@ def _load(options: Options) -> SpanExtractor:
     return Extractor.from_pretrained(
         options.model, backend=options.backend, device=options.device, threads=options.threads
     )
-
-
-def _extract(
-    extractor: SpanExtractor, inputs: Iterable[Input]
-) -> Iterator[tuple[Input, list[Span]]]:
-    """Join reports and their spans; only the reports of the extractor's batch are held."""
-    waiting: deque[Input] = deque()
-
-    def texts() -> Iterator[str]:
-        for item in inputs:
-            waiting.append(item)
-            yield item.text
-
-    for spans in extractor.extract_many(texts()):
-        yield waiting.popleft(), spans
 
 
 @contextmanager

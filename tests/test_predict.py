@@ -102,7 +102,7 @@ def test_formats_choose_outputs(reports: Path, tmp_path: Path) -> None:
 
 
 def test_spans_alone(reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inference.predict.link_records", None)  # must not be called
+    monkeypatch.setattr("inference.pipeline.link_records", None)  # must not be called
     output = tmp_path / "out"
     assert call(output, reports, more=["--no-records"]) == 0
     names = ["html", "predictions.jsonl", "spans.csv", "spans.xlsx"]
@@ -123,7 +123,7 @@ def test_a_report_that_cannot_be_linked_keeps_its_spans(
             raise RecursionError("too deep")
         return link_records(text, spans)
 
-    monkeypatch.setattr("inference.predict.link_records", link)
+    monkeypatch.setattr("inference.pipeline.link_records", link)
     assert call(tmp_path / "out", reports) == 1
     found = {item["id"]: item for item in predictions(tmp_path / "out")}
     assert len(found) == 4
