@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Error,
+    Locator,
+    Page,
+    TimeoutError,
+    sync_playwright,
+)
 
 __all__ = ["Annotator", "chromium", "sign_in", "take_screenshots"]
 
@@ -105,10 +113,21 @@ class Annotator:
         self.page = page
         self.url = url
 
-    def open_task(self, project: int, task: int) -> None:
-        """Open one task from the project's list and wait for its spans or its text."""
-        self.page.goto(f"{self.url}/projects/{project}/data?task={task}")
-        self.wait_for_task()
+    def open_suggested(self, project: int, task: int) -> None:
+        """Open one task from the project's list and wait for the suggested spans.
+
+        When the list arrives after the task (a busy machine), Label Studio shows the text and
+        drops the suggestion. A person then reloads the page, as docs/annotators.md says.
+        """
+        for patience in (20_000, 40_000, _PATIENCE):
+            self.page.goto(f"{self.url}/projects/{project}/data?task={task}")
+            self.wait_for_task()
+            try:
+                self.suggestion.wait_for(timeout=patience)
+            except TimeoutError:
+                continue
+            return
+        pytest.fail("the suggestion is not shown")
 
     def start_labelling(self, project: int) -> None:
         """Press "Label All Tasks": one report after the other, the instructions first."""
@@ -125,6 +144,11 @@ class Annotator:
         """Wait until the report of that id is the one on the screen."""
         self.page.locator(f".zhibiao-head h4:text-is('{report}')").wait_for()
         self.wait_for_task()
+
+    @property
+    def suggestion(self) -> Locator:
+        """The first span on the screen."""
+        return self.page.locator(".zhibiao-text .htx-highlight[data-label]").first
 
     @property
     def instructions(self) -> Locator:
@@ -308,7 +332,7 @@ def take_screenshots(annotator: Annotator, project: int, folder: Path) -> list[P
     take("instructions")
     annotator.close_instructions()
     annotator.wait_for_report("jiaoyu-2023.docx")
-    page.locator(".htx-highlight[data-label]").first.wait_for()
+    annotator.suggestion.wait_for()
     for number, selector in _PARTS.items():
         page.locator(selector).first.evaluate(_BADGE, number)
     take("labelling")

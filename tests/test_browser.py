@@ -72,8 +72,7 @@ def test_what_is_done_in_the_browser_is_what_is_exported(
     suggested = {
         (r["value"]["start"], r["value"]["end"], r["value"]["labels"][0]) for r in prediction.result
     }
-    annotator.open_task(project, task.id)
-    annotator.page.locator(".htx-highlight[data-label]").first.wait_for()
+    annotator.open_suggested(project, task.id)
     assert annotator.spans() == suggested
 
     indicator, value, rate, money = (
@@ -117,7 +116,7 @@ def test_a_skipped_report_is_listed_and_not_exported(
     annotator.wait_for_report("甲")
     annotator.skip()
     annotator.wait_for_report("乙")
-    annotator.page.locator(".htx-highlight[data-label]").first.wait_for()
+    annotator.suggestion.wait_for()
     accepted = annotator.spans()
     annotator.submit()
 

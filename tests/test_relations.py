@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import Browser, Locator, TimeoutError
+from playwright.sync_api import Browser, Locator
 
 from annotation.__main__ import main
 from annotation.client import Connection, connect
@@ -727,23 +727,11 @@ def annotator(browser: Browser, label_studio: Any) -> Iterator[Annotator]:
         yield person
 
 
-def open_drawn(annotator: Annotator, project: int, task: int) -> None:
-    """Open a task; on a busy machine Label Studio now and then forgets the suggestion."""
-    for patience in (20_000, 40_000, 120_000):
-        annotator.open_task(project, task)
-        try:
-            annotator.page.locator(".htx-highlight[data-label]").first.wait_for(timeout=patience)
-        except TimeoutError:
-            continue
-        return
-    pytest.fail("the suggestion is not shown")
-
-
 def test_what_is_corrected_in_the_browser_is_what_is_exported(
     annotator: Annotator, connection: Connection, project: int, tmp_path: Path
 ) -> None:
     task = give(connection, project, tmp_path, RECORDS)
-    open_drawn(annotator, project, task.id)
+    annotator.open_suggested(project, task.id)
     page = annotator.page
     assert annotator.spans() >= {span.key for span in SPANS}
 
@@ -817,7 +805,7 @@ def test_deleting_a_span_in_the_browser_takes_its_relations_along(
     annotator: Annotator, connection: Connection, project: int, tmp_path: Path
 ) -> None:
     task = give(connection, project, tmp_path, RECORDS)
-    open_drawn(annotator, project, task.id)
+    annotator.open_suggested(project, task.id)
     indicator, value = mention("供水管道"), mention("xx")
     annotator.delete(indicator.start, indicator.end)
     annotator.delete(value.start, value.end)
