@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -117,8 +118,9 @@ def _reports(draw: st.DrawFn) -> Report:
 )
 @given(report=_reports())
 def test_any_text_comes_back_exactly(name: str, tmp_path: Path, report: Report) -> None:
-    assert write_reports(tmp_path / "out", [report], name) == []
-    (found,) = back(tmp_path / "out", name)
+    path = Path(mkdtemp(dir=tmp_path)) / "out"  # one for each example
+    assert write_reports(path, [report], name) == []
+    (found,) = back(path, name)
     assert same(found, report)
 
 
@@ -513,6 +515,41 @@ def test_without_spacy_the_error_names_the_command(
     monkeypatch.setitem(sys.modules, "spacy", None)
     with pytest.raises(ZhibiaoError, match="pip install"):
         write_reports(tmp_path / "a.spacy", [Report("a", "县")])
+
+
+def test_a_dataset_is_what_token_classifiers_read(tmp_path: Path) -> None:
+    from datasets import load_from_disk
+
+    report = Report("甲", "全县达36件。", (Span(3, 5, "数值"), Span(5, 6, "单位")))
+    assert write_reports(tmp_path / "set", [report], "datasets") == []
+    assert detect(tmp_path / "set") == "datasets"
+    dataset = load_from_disk(str(tmp_path / "set"))
+    (row,) = dataset
+    assert row["tokens"] == list(report.text)
+    names = dataset.features["ner_tags"].feature
+    assert [names.int2str(tag) for tag in row["ner_tags"]] == [
+        *"OOO",
+        "B-数值",
+        "I-数值",
+        "B-单位",
+        "O",
+    ]
+    with pytest.raises(OutputError, match="is there already"):
+        write_reports(tmp_path / "set", [report], "datasets")
+
+
+def test_what_is_no_dataset(tmp_path: Path) -> None:
+    from datasets import Dataset
+
+    with pytest.raises(FormatError, match="save_to_disk"):
+        list(read_drafts(tmp_path, "datasets"))
+    Dataset.from_list([{"text": "县"}]).save_to_disk(str(tmp_path / "a"))
+    with pytest.raises(FormatError, match="no column spans"):
+        list(read_drafts(tmp_path / "a"))
+    Dataset.from_list([{"text": "县", "spans": [{"begin": 0}]}]).save_to_disk(str(tmp_path / "b"))
+    (problem,) = read_drafts(tmp_path / "b")
+    assert isinstance(problem, Problem)
+    assert "row 1" in str(problem)
 
 
 # ---- which format

@@ -11,6 +11,7 @@ from training.formats import (
     cluener,
     columns,
     doccano,
+    hf_dataset,
     label_studio,
     report_jsonl,
     spacy_docbin,
@@ -33,6 +34,7 @@ FORMATS: dict[str, str] = {
     "cluener": "CLUENER JSON, one object a line",
     "spacy": "spaCy DocBin (needs spaCy)",
     "doccano": "doccano JSONL",
+    "datasets": "a dataset of the Hugging Face library datasets: a folder (save_to_disk)",
 }
 """Names for ``--from`` and ``--to``, and what each is; iob1 is only read."""
 
@@ -73,7 +75,7 @@ def read_drafts(
     if not path.exists():
         raise FormatError(f"{path}: no such file or folder")
     name = _known(name) if name else detect(path)
-    if path.is_dir() and name != "tagged":
+    if path.is_dir() and name not in ("tagged", "datasets"):
         raise FormatError(f"{path}: a folder; {name} is a file")
     match name:
         case "report":
@@ -88,6 +90,8 @@ def read_drafts(
             return spacy_docbin.read(path)
         case "doccano":
             return doccano.read(path)
+        case "datasets":
+            return hf_dataset.read(path)
         case _:
             return columns.read(path, None if name == "columns" else name, options.joiner)
 
@@ -115,6 +119,8 @@ def write_reports(
             return spacy_docbin.write(path, reports)
         case "doccano":
             return doccano.write(path, reports)
+        case "datasets":
+            return hf_dataset.write(path, reports)
         case "columns":
             return columns.write(path, reports)
         case scheme:
@@ -128,7 +134,7 @@ def detect(path: Path) -> str:
         FormatError: it cannot be told.
     """
     if path.is_dir():
-        return "tagged"
+        return "datasets" if hf_dataset.is_dataset(path) else "tagged"
     if path.suffix == ".spacy":
         return "spacy"
     first = next((line for _, line in read_lines(path) if line.strip()), "")
