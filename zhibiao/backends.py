@@ -87,7 +87,10 @@ class TorchBackend:
             ) from error
         try:
             model = AutoModelForTokenClassification.from_pretrained(
-                directory, dtype=torch.float32, local_files_only=True
+                directory,
+                dtype=torch.float32,
+                local_files_only=True,
+                use_safetensors=True,  # a pickle would run whatever it holds
             )
             return cls(model, device)
         except Exception as error:  # safetensors, torch and transformers share no base class

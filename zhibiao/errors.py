@@ -6,6 +6,7 @@
     ├── FormatError       a report JSONL, tagged text or config that breaks its format
     │   └── SpanError     spans out of bounds, out of order, overlapping, blank-edged, unknown label
     ├── ReadError         a source document that cannot be turned into text
+    │   └── LimitError    one that is larger than the reader's limits
     ├── ModelError        a model directory that is missing, incomplete or of another label set
     ├── OutputError       results that cannot be written
     └── ServerError       a Label Studio server that cannot be reached or used as asked
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 __all__ = [
     "FormatError",
+    "LimitError",
     "ModelError",
     "OutputError",
     "ReadError",
@@ -40,6 +42,10 @@ class SpanError(FormatError):
 
 class ReadError(ZhibiaoError):
     """A source document that cannot be read as text; names the file and the remedy."""
+
+
+class LimitError(ReadError):
+    """A source document over one of the reader's limits; names the limit and the remedy."""
 
 
 class ModelError(ZhibiaoError):

@@ -78,7 +78,7 @@ class ModelDirectory:
         settings = _read_json(path / _SETTINGS) if (path / _SETTINGS).is_file() else {}
         try:
             return cls._checked(path, config, settings, held)
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise ModelError(f"{path / _SETTINGS}: {error}") from error
 
     @classmethod
@@ -103,8 +103,10 @@ class ModelDirectory:
         if not set(lone) <= set(labels):
             raise ValueError("lone may name only known labels")
         temperature = float(settings.get("temperature", cls.temperature))
-        if temperature <= 0 or not set(thresholds) <= set(labels):
+        if not 0 < temperature < np.inf or not set(thresholds) <= set(labels):
             raise ValueError("temperature must be above 0, thresholds only for known labels")
+        if not np.isfinite([*thresholds.values(), *lone.values()]).all():
+            raise ValueError("thresholds and lone must hold finite numbers")
         return cls(
             path=path,
             name=str(settings.get("name") or path.name),
@@ -143,7 +145,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ModelError(f"{path}: missing; this is not a complete model directory") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(data, dict):
         raise ModelError(f"{path}: expected a JSON object")

@@ -28,6 +28,9 @@ _UNITS = re.compile(
     r"[十百千万亿]*(?:元|美元|吨|人|家|件|项|个|户|亩|公顷|平方米|公里|千瓦时|千克|公斤|米|次|台|套|篇|名|所|辆|头|%|％|‰)"
     r"(?:次|年|标准煤)?|[%％‰]|个百分点"
 )
+# Each value looks along its row and up its column: these bound what that costs.
+_MOST_COLUMNS = 200
+_MOST_HEADS = 50
 _FILLED = 2  # characters of a cell besides value and unit, such as a sign or a footnote mark
 
 
@@ -51,7 +54,7 @@ class Cell:
 
 @dataclass(slots=True)
 class Table:
-    """Consecutive rows; ``heads`` are the rows above the first value."""
+    """Consecutive rows; ``heads`` are the rows above the first value, the last 50 at most."""
 
     rows: list[list[Cell]]
     heads: list[list[Cell]]
@@ -107,7 +110,7 @@ class Tables:
         caption = before
         for line in _LINE.finditer(self._text):
             cells = self._cells(line.start(), line.end())
-            if len(cells) > 1:
+            if 1 < len(cells) <= _MOST_COLUMNS:
                 if not block:
                     caption = before
                 block.append(cells)
@@ -124,7 +127,7 @@ class Tables:
         filled = [number for number, row in enumerate(block) if any(cell.fixed for cell in row)]
         # Menus and page furniture have cells too, but no value of their own.
         if len(block) > 1 and filled:
-            yield Table(block, block[: filled[0]], caption)
+            yield Table(block, block[max(0, filled[0] - _MOST_HEADS) : filled[0]], caption)
 
     def _cells(self, start: int, end: int) -> list[Cell]:
         text = self._text
@@ -134,8 +137,9 @@ class Tables:
             # A markdown row has bars at both edges.
             while start < end and text[start] in " |":
                 start += 1
-            while end > start and text[end - 1] in " |" and text[start:end].count("|"):
-                end -= 1
+            first_bar = text.find("|", start, end)
+            if first_bar >= 0:
+                end = max(first_bar, start + len(text[start:end].rstrip(" |")))
         elif "\t" in line:
             parts = _TAB
         else:

@@ -16,10 +16,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from zhibiao.errors import ReadError
+from zhibiao.errors import LimitError, ReadError
+from zhibiao.readers.apart import parse_apart
 from zhibiao.readers.document import Document, Place
+from zhibiao.readers.limits import Limits
+from zhibiao.readers.parsing import PARSED
+from zhibiao.readers.plain import read_plain
 
-__all__ = ["SUFFIXES", "Document", "Place", "read_bytes", "read_document"]
+__all__ = ["SUFFIXES", "Document", "Limits", "Place", "read_bytes", "read_document"]
 
 SUFFIXES: tuple[str, ...] = (".txt", ".md", ".html", ".htm", ".docx", ".pdf")
 """Suffixes of the files that can be read, in lower case."""
@@ -36,71 +40,70 @@ _REMEDIES: dict[str, str] = {
     **dict.fromkeys((".zip", ".rar", ".7z", ".gz"), "unpack it first"),
     **dict.fromkeys((".mht", ".mhtml"), "save the page as .html"),
 }
+_DEFAULT = Limits()
 
 
-def read_document(path: str | Path, *, keep_boilerplate: bool = False) -> Document:
+def read_document(
+    path: str | Path, *, keep_boilerplate: bool = False, limits: Limits = _DEFAULT
+) -> Document:
     """Read a file as text; the suffix says which format it is.
 
     Args:
         path: the file.
         keep_boilerplate: keep navigation and foot of a web page, and headers, footers and page
             numbers of docx and pdf. txt and md files are never cut.
+        limits: the most that the file may hold; a larger one is refused before it is read.
 
     Raises:
         ReadError: names the file and the remedy; see :func:`read_bytes`.
     """
-    path = Path(path)
+    name = _shown(str(path))
     if os.path.isdir(path):
-        raise ReadError(f"{path}: a folder, not a file; give the files in it")
-    _known_suffix(str(path))  # before reading: the file may be large
+        raise ReadError(f"{name}: a folder, not a file; give the files in it")
+    _known_suffix(name)  # before reading: the file may be large
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as stream:
+            limits.check_bytes(os.fstat(stream.fileno()).st_size, name)
+            data = stream.read()
+    except ReadError:
+        raise
     except FileNotFoundError as error:
-        raise ReadError(f"{path}: no such file; check the name") from error
+        raise ReadError(f"{name}: no such file; check the name") from error
     except PermissionError as error:
-        raise ReadError(f"{path}: no permission to read; change the file's rights") from error
+        raise ReadError(f"{name}: no permission to read; change the file's rights") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ReadError(f"{path}: cannot be read ({reason}); copy it to a local disk") from error
-    return read_bytes(data, str(path), keep_boilerplate=keep_boilerplate)
+        raise ReadError(f"{name}: cannot be read ({reason}); copy it to a local disk") from error
+    return read_bytes(data, name, keep_boilerplate=keep_boilerplate, limits=limits)
 
 
-def read_bytes(data: bytes, name: str, *, keep_boilerplate: bool = False) -> Document:
+def read_bytes(
+    data: bytes, name: str, *, keep_boilerplate: bool = False, limits: Limits = _DEFAULT
+) -> Document:
     """Read a document from memory; ``name`` gives the format by its suffix and names errors.
 
     Raises:
+        LimitError: the file, or what it turns into, is over ``limits``.
         ReadError: unknown suffix, nothing in it, binary data or a damaged, encrypted or scanned
             file, an encoding that cannot be found, or no text.
     """
+    name = _shown(name)
     suffix = _known_suffix(name)
     if not data:
         raise ReadError(f"{name}: empty; give a file with text")
+    limits.check_bytes(len(data), name)
     format = suffix[1:]
-    # The parsers are heavy; each is imported when the first file of its kind comes.
     try:
-        if format == "docx":
-            from zhibiao.readers.word import read_docx
+        if format in PARSED:
+            return parse_apart(data, name, format, keep_boilerplate, limits)
+        return read_plain(data, name, format, limits)
+    except MemoryError as error:
+        raise LimitError(f"{name}: needs more memory than there is; split it") from error
 
-            return read_docx(data, name, format, keep_boilerplate)
-        if format == "pdf":
-            from zhibiao.readers.pdf import read_pdf
 
-            return read_pdf(data, name, format, keep_boilerplate)
-        if format in ("html", "htm"):
-            from zhibiao.readers.webpage import read_html
-
-            return read_html(data, name, format, keep_boilerplate)
-        from zhibiao.readers.plain import read_plain
-
-        return read_plain(data, name, format)
-    except (ReadError, MemoryError, ImportError):
-        raise
-    except Exception as error:
-        # Whatever else a parser trips over, one bad file must not end a run over a folder.
-        raise ReadError(
-            f"{name}: cannot be parsed as {format} ({type(error).__name__}: "
-            f"{' '.join(str(error).split())[:120]}); open it and save it again"
-        ) from error
+def _shown(name: str) -> str:
+    """The name as errors show it: on one line, in the order in which it is written."""
+    return "".join(c if c.isprintable() or c == "\u3000" else ascii(c)[1:-1] for c in name)
 
 
 def _known_suffix(name: str) -> str:

@@ -45,6 +45,8 @@ _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _CONTROL_SHARE = 0.002  # stray form marks are common in pasted text, more means another format
 _SAMPLE = 100_000  # characters looked at to judge a decoding
 _LIKELY = 0.75
+_FOREIGN_LINE = re.compile(rb"[^\r\n\x80-\xff]*+[\x80-\xff][^\r\n]*+")
+_MAX_EXAMINED = 200_000  # lines that may be in either of two encodings; a second's work
 _SAVE = "open it in an editor and save it as UTF-8"
 
 
@@ -167,18 +169,23 @@ def _refuse_mixture(data: bytes, name: str) -> None:
 
     UTF-8 text pasted into a GB18030 file may decode without error, into nonsense.
     """
-    offset = 0
     first = ""
-    for line in data.splitlines(keepends=True):
-        found = "" if line.isascii() else _line_encoding(line)
+    examined = 0
+    for match in _FOREIGN_LINE.finditer(data):
+        line = match.group()
+        if first == "gb18030" and _try(line, "utf-8") is None:
+            continue
+        examined += 1
+        if examined > _MAX_EXAMINED:
+            return
+        found = _line_encoding(line)
         if found and first and found != first:
-            at = offset + next(index for index, byte in enumerate(line) if byte > 0x7F)
+            at = match.start() + next(index for index, byte in enumerate(line) if byte > 0x7F)
             raise ReadError(
                 f"{name}: mixes encodings: {first}, but {found} from byte {at}; "
                 "save the parts in one encoding, best UTF-8"
             )
         first = first or found
-        offset += len(line)
 
 
 def _line_encoding(line: bytes) -> str:

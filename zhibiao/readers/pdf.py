@@ -10,14 +10,15 @@ from __future__ import annotations
 import ctypes
 import logging
 import math
-import threading
+import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from statistics import median
 from typing import Any, TypeAlias
 
-from zhibiao.errors import ReadError
+from zhibiao.errors import LimitError, ReadError
 from zhibiao.readers.document import Block, Document, assemble
+from zhibiao.readers.limits import Limits
 from zhibiao.readers.pdf_layout import page_furniture, paragraphs
 from zhibiao.readers.pdf_lines import Glyph, PageLines, page_lines
 
@@ -25,13 +26,22 @@ __all__ = ["read_pdf"]
 
 _Box: TypeAlias = tuple[float, float, float, float]
 
-_LOCK = threading.Lock()  # PDFium is not thread-safe, not even for different documents
+# Characters of a page; its lines are put together with all of them in memory.
+_MAX_GLYPHS = 200_000
+_LINE_ENDS = "\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
 _PASSWORD = 4  # FPDF_ERR_PASSWORD
 _UNREADABLE_SHARE = 0.3
 _OCR = "run OCR on it (for example ocrmypdf -l chi_sim) and give the result"
 
 
-def read_pdf(data: bytes, name: str, format: str, keep_boilerplate: bool) -> Document:
+def read_pdf(
+    data: bytes,
+    name: str,
+    format: str,
+    keep_boilerplate: bool,
+    limits: Limits,
+    on_page: Callable[[], None],
+) -> Document:
     """Read the text layer of a PDF.
 
     Lines are joined into paragraphs, over page breaks too. Headers, footers, page numbers and
@@ -44,19 +54,25 @@ def read_pdf(data: bytes, name: str, format: str, keep_boilerplate: bool) -> Doc
         format: what ``Document.format`` says.
         keep_boilerplate: keep headers, footers and page numbers as lines of their own where they
             stand, and watermarks at the end of their page.
+        limits: how many pages and characters it may have.
+        on_page: called after each page.
+
+    PDFium is not thread-safe, not even for different documents: one call at a time.
 
     Raises:
+        LimitError: too many pages or characters.
         ReadError: not a PDF, cut off, encrypted, without a text layer, or with fonts that do not
             say which characters they draw.
     """
     _check_ends(data, name)
     pages: list[PageLines] = []
     visible = unreadable = 0
-    with _LOCK:
-        for number, (glyphs, box) in enumerate(_pages(data, name), start=1):
-            pages.append(page_lines(glyphs, box, number))
-            visible += sum(not glyph.char.isspace() for glyph in glyphs)
-            unreadable += sum(_is_unreadable(glyph.char) for glyph in glyphs)
+    for number, (glyphs, box) in enumerate(_pages(data, name, limits), start=1):
+        pages.append(page_lines(glyphs, box, number))
+        visible += sum(not glyph.char.isspace() for glyph in glyphs)
+        unreadable += sum(_is_unreadable(glyph.char) for glyph in glyphs)
+        limits.check_characters(visible, name)
+        on_page()
     if not visible:
         raise ReadError(f"{name}: no text layer, the pages are pictures; {_OCR}")
     if unreadable > _UNREADABLE_SHARE * visible:
@@ -70,6 +86,7 @@ def read_pdf(data: bytes, name: str, format: str, keep_boilerplate: bool) -> Doc
     blocks = list(paragraphs(lines, furniture, median(page.width for page in pages)))
     if keep_boilerplate:
         blocks = _with_slanted(blocks, pages)
+    limits.check_paragraphs(len(blocks), name)
     text, places = assemble(blocks)
     return Document(text, places, format, warnings=tuple(_warnings(pages, keep_boilerplate)))
 
@@ -82,7 +99,7 @@ def _check_ends(data: bytes, name: str) -> None:
         raise ReadError(f"{name}: the end of the PDF is missing; copy or download it again")
 
 
-def _pages(data: bytes, name: str) -> Iterator[tuple[list[Glyph], _Box]]:
+def _pages(data: bytes, name: str, limits: Limits) -> Iterator[tuple[list[Glyph], _Box]]:
     """The characters of each page, and its left, lower, right and upper edge."""
     logging.getLogger("pypdfium2").addHandler(logging.NullHandler())
     import pypdfium2
@@ -96,10 +113,16 @@ def _pages(data: bytes, name: str) -> Iterator[tuple[list[Glyph], _Box]]:
     try:
         if not len(document):
             raise ReadError(f"{name}: damaged PDF without pages; copy or download it again")
+        limits.check_pages(len(document), name)
         for index in range(len(document)):
             page = document[index]
             textpage = page.get_textpage()
             try:
+                if textpage.count_chars() > _MAX_GLYPHS:
+                    raise LimitError(
+                        f"{name}: more than {_MAX_GLYPHS:,} characters on page {index + 1}; "
+                        "print it to a new PDF"
+                    )
                 yield _glyphs(textpage.raw), page.get_cropbox()
             finally:
                 textpage.close()
@@ -124,9 +147,9 @@ def _glyphs(textpage: Any) -> list[Glyph]:
         if "\ud800" <= char <= "\udbff":
             high = char
             continue
-        if high:
-            char = (high + char).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            high = ""
+        if "\udc00" <= char <= "\udfff":
+            char = (high + char).encode("utf-16", "surrogatepass").decode("utf-16", "replace")[-1]
+        high = ""
         pdfium.FPDFText_GetCharOrigin(textpage, index, x, y)
         pdfium.FPDFText_GetLooseCharBox(textpage, index, box)
         pdfium.FPDFText_GetMatrix(textpage, index, matrix)
@@ -136,7 +159,9 @@ def _glyphs(textpage: Any) -> list[Glyph]:
             advance = box.right - box.left
         else:
             advance = box.top - box.bottom
-        glyphs.append(Glyph(char, x.value, x.value + advance, y.value, size or 1.0, angle))
+        # Files that put characters at infinity, or write them infinitely large, exist.
+        if math.isfinite(x.value + y.value + advance + size + angle):
+            glyphs.append(Glyph(char, x.value, x.value + advance, y.value, size or 1.0, angle))
     return glyphs
 
 
@@ -145,7 +170,9 @@ def _repaired(code: int) -> str:
         return unicodedata.normalize("NFKC", chr(code))  # Kangxi radicals, one character each
     if code in (0x02, 0xAD):
         return "-"  # PDFium's mark for a hyphen at a line end
-    return chr(code) if code else "\ufffd"
+    char = chr(code) if 0 < code <= sys.maxunicode else "\ufffd"
+    # A line end among the characters would break a row of a table in two.
+    return " " if char in _LINE_ENDS else char
 
 
 def _is_unreadable(char: str) -> bool:

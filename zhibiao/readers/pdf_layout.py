@@ -15,7 +15,7 @@ __all__ = ["page_furniture", "paragraphs"]
 _EDGE = 0.13  # of the page height: official documents put the page number 9.5% above the foot
 _EDGE_LINES = 3
 _INDENT = 1.2  # of the font size; paragraphs are indented by two characters
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"\d{1,18}")
 _PAGE_NUMBER = re.compile(
     r"[-–—―－\s·.]*第?\s*\d{1,4}\s*页?[\s,，/|]*(?:[/／]\s*\d{1,4}|共\s*\d{1,4}\s*页)?[-–—―－\s·.]*"
     r"|第\s*[一二三四五六七八九十百]+\s*页.{0,12}|page\s*\d+(?:\s*(?:of|/)\s*\d+)?",
@@ -30,7 +30,8 @@ _NUMBERED = re.compile(
 _HEADED = re.compile(
     r"[一二三四五六七八九十]{1,3}、|[（(][一二三四五六七八九十]{1,3}[）)]|第.{1,3}[章节]"
 )
-_CONTENTS = re.compile(r"[.…·]{4,}\s*\d+$|(?:\. ){4,}\s*\d+$")
+# Runs of dots are looked at from their beginning only: from each dot on would be quadratic.
+_CONTENTS = re.compile(r"(?<![.…·])[.…·]{4,}\s*\d+$|(?<!\. )(?:\. ){4,}\s*\d+$")
 _NUMBER_HEAD, _NUMBER_TAIL = re.compile(r"\d[.,]?$"), re.compile(r"[.,]?\d|[%‰℃]")
 _TOKEN = re.compile(r"[0-9A-Za-z.,%/:+-]+|.", re.DOTALL)
 
@@ -193,7 +194,8 @@ class _Margins:
         for line in lines:
             begins[round(line.x0 / 3)] += len(line.text)
         much = 0.12 * begins.total()
-        left = 3.0 * min(at for at in begins if begins[at] + begins[at + 1] >= much)
+        where = (at for at in begins if begins[at] + begins[at + 1] >= much)
+        left = 3.0 * min(where, default=min(begins))
         right = sorted(line.x1 for line in lines)[-1 - len(lines) // 10]
         # Short lines only, a list or a table of contents: none of them is full.
         return left, right if right - left > 0.55 * self._width else self._width - left

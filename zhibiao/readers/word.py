@@ -7,16 +7,15 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from zhibiao.errors import ReadError
+from zhibiao.errors import LimitError, ReadError
 from zhibiao.readers.document import Block, Document, Kind, assemble
+from zhibiao.readers.limits import Limits
 from zhibiao.readers.rows import flatten_row
 
-__all__ = ["MAX_RATIO", "MAX_UNPACKED", "read_docx"]
+__all__ = ["read_docx"]
 
-MAX_UNPACKED = 200_000_000
-"""Bytes that the parts of a docx may unpack to."""
-MAX_RATIO = 200
-"""How many times its packed size a docx of over 20 MB unpacked may be."""
+_MAX_RATIO = 200  # how many times its packed size a docx of over 20 MB unpacked may be
+_MAX_PARTS = 5_000  # Word writes a few dozen and one a picture
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
@@ -31,10 +30,13 @@ _CHARACTERS = {
 # Deleted and moved-away text of tracked changes; Fallback repeats what Choice holds; the marks
 # of a paragraph's own properties hold tab stops, which are no tabs.
 _DROPPED = frozenset((f"{_W}del", f"{_W}moveFrom", f"{_W}pPr", f"{_W}rPr", _FALLBACK))
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _OLE = b"\xd0\xcf\x11\xe0"
 
 
-def read_docx(data: bytes, name: str, format: str, keep_boilerplate: bool) -> Document:
+def read_docx(
+    data: bytes, name: str, format: str, keep_boilerplate: bool, limits: Limits
+) -> Document:
     """Read a docx file.
 
     Paragraphs and tables come in reading order, text boxes after the paragraph that they are
@@ -47,15 +49,18 @@ def read_docx(data: bytes, name: str, format: str, keep_boilerplate: bool) -> Do
         name: what errors call the file.
         format: what ``Document.format`` says.
         keep_boilerplate: put page headers first and page footers last.
+        limits: how much the file may unpack to, and hold.
 
     Raises:
-        ReadError: not a docx, cut off, encrypted, far too large when unpacked, or without text.
+        LimitError: too large when unpacked, or too many parts or characters.
+        ReadError: not a docx, cut off, encrypted, or without text.
     """
-    _check_archive(data, name)
+    _check_archive(data, name, limits)
     from docx import Document as open_docx
 
     try:
         document = open_docx(io.BytesIO(data))
+        _refuse_entities(document.element, name)
         headings = _heading_styles(document)
         blocks = list(_blocks(document.element.body, headings))
         blocks += _notes(document, headings)
@@ -65,19 +70,23 @@ def read_docx(data: bytes, name: str, format: str, keep_boilerplate: bool) -> Do
                 *blocks,
                 *_margins(document, "footer"),
             ]
+    except (ReadError, MemoryError):
+        raise
     except Exception as error:
         # python-docx lets KeyError, lxml and zip errors of broken packages through.
         raise ReadError(
             f"{name}: not a readable docx ({type(error).__name__}); "
             "open it in Word or WPS and save it again"
         ) from error
+    limits.check_paragraphs(len(blocks), name)
     text, places = assemble(blocks)
+    limits.check_characters(len(text), name)
     if not places:
         raise ReadError(f"{name}: holds no text; if it holds pictures of pages, run OCR first")
     return Document(text, places, format)
 
 
-def _check_archive(data: bytes, name: str) -> None:
+def _check_archive(data: bytes, name: str, limits: Limits) -> None:
     if data.startswith(_OLE):
         raise ReadError(
             f"{name}: encrypted, or an old .doc under a new name; "
@@ -88,19 +97,45 @@ def _check_archive(data: bytes, name: str) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
+            _check_members(members, len(data), name, limits)
+    except ReadError:
+        raise
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
         raise ReadError(f"{name}: cut off or damaged; copy or download it again") from error
-    if any(member.flag_bits & 1 for member in members):
-        raise ReadError(f"{name}: encrypted; save it without a password")
-    # zipfile never unpacks more of a member than its entry declares, so the sum is a bound.
-    unpacked = sum(member.file_size for member in members)
-    if unpacked > MAX_UNPACKED or unpacked > max(20_000_000, MAX_RATIO * len(data)):
-        raise ReadError(
-            f"{name}: unpacks to {unpacked // 1_000_000} MB, too much for a report; "
-            "remove its pictures or save it as plain text"
-        )
     if "[Content_Types].xml" not in {member.filename for member in members}:
         raise ReadError(f"{name}: a zip archive but not a docx; unpack it or save as .docx")
+
+
+def _check_members(members: list[zipfile.ZipInfo], packed: int, name: str, limits: Limits) -> None:
+    """Refuse what costs much to unpack, before anything is unpacked."""
+    if any(member.flag_bits & 1 for member in members):
+        raise ReadError(f"{name}: encrypted; save it without a password")
+    if any(member.compress_type not in _METHODS for member in members):
+        # ISO/IEC 29500-2 allows no others, and their readers unpack without a bound.
+        raise ReadError(f"{name}: not packed like a docx; open it in Word or WPS and save it again")
+    if len(members) > _MAX_PARTS:
+        raise LimitError(
+            f"{name}: {len(members):,} parts, more than {_MAX_PARTS:,}; "
+            "remove its pictures or save it as plain text"
+        )
+    # zipfile never unpacks more of a member than its entry declares, so the sum is a bound, also
+    # for members that overlap.
+    unpacked = sum(member.file_size for member in members)
+    limits.check_expanded(unpacked, name)
+    if unpacked > max(20_000_000, _MAX_RATIO * packed):
+        raise LimitError(
+            f"{name}: unpacks to {unpacked // 1_000_000} MB from {packed // 1000} kB, "
+            "which no report does; remove its pictures or save it as plain text"
+        )
+
+
+def _refuse_entities(root: Any, name: str) -> None:
+    """Refuse a document type: entities are not resolved, so their text would be missing."""
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise ReadError(
+            f"{name}: declares entities, which no docx may; "
+            "open it in Word or WPS and save it again"
+        )
 
 
 def _heading_styles(document: Any) -> frozenset[str]:
@@ -181,7 +216,8 @@ def _collect(element: Any, pieces: list[str], boxes: list[Any]) -> None:
     for child in element:
         tag = child.tag
         if tag in (f"{_W}t", _MATH_TEXT):
-            pieces.append(child.text or "")
+            # XML has made line ends one already, but not those written as references.
+            pieces.append((child.text or "").replace("\r\n", "\n").replace("\r", "\n"))
         elif tag in _CHARACTERS:
             pieces.append(_CHARACTERS[tag])
         elif tag == f"{_W}txbxContent":
