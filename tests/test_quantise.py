@@ -12,6 +12,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from training.quantise import quantise
+from zhibiao.backends import OnnxBackend
+from zhibiao.model_directory import EMBEDDED_MODEL
 
 RNG = np.random.default_rng(0)
 WEIGHTS = RNG.normal(size=(64, 48)).astype(np.float32)
@@ -82,3 +84,37 @@ def test_large_tables(tmp_path: Path) -> None:
     ids = np.array([0, 7, 1999])
     found = run(tmp_path / "int8.onnx", "ids", ids)
     assert np.abs(found - TABLE[ids]).max() <= np.abs(TABLE).max() / 127
+
+
+@pytest.mark.parametrize("loudest", [0.2, 3.0, 400.0])
+def test_one_sided_activations_keep_their_precision(tmp_path: Path, loudest: float) -> None:
+    """Quiet and loud rows after a GELU, its small negative values among them."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Gelu", ["x"], ["h"], domain="com.microsoft"),
+            helper.make_node("MatMul", ["h", "w"], ["y"]),
+        ],
+        "gelu",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 64])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 48])],
+        [numpy_helper.from_array(WEIGHTS, "w")],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    onnx.save(model, str(tmp_path / "fp32.onnx"))
+    quantise(tmp_path / "fp32.onnx", tmp_path / "int8.onnx")
+    x = RNG.uniform(-3, loudest, size=(9, 64)).astype(np.float32)
+    wanted, found = (run(tmp_path / f"{kind}.onnx", "x", x) for kind in ("fp32", "int8"))
+    assert np.abs(found - wanted).max() < 0.02 * np.abs(wanted).max()
+
+
+def test_padding_changes_nothing() -> None:
+    """The exported graph takes no notice of what stands behind a window's end."""
+    network = OnnxBackend(EMBEDDED_MODEL)
+    ids = RNG.integers(5, 9000, size=(1, 40))
+    padded = np.full((2, 64), 7, dtype=np.int64)
+    padded[0, :40] = ids
+    mask = np.ones_like(padded)
+    mask[0, 40:] = 0
+    alone = network(ids, np.ones_like(ids))
+    assert np.abs(network(padded, mask)[0, :40] - alone[0]).max() < 0.05

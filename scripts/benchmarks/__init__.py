@@ -1,0 +1,1 @@
+"""The measurements of scripts/benchmark.py, each made in a process of its own."""
