@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from inference.prediction import Prediction
 from zhibiao.inputs import Input
@@ -13,7 +13,10 @@ from zhibiao.linking import link_records
 from zhibiao.records import Record
 from zhibiao.spans import Span
 
-__all__ = ["SpanExtractor", "predict"]
+if TYPE_CHECKING:  # the command line knows all writers, which the service does without
+    from inference.options import Options
+
+__all__ = ["SpanExtractor", "load_extractor", "predict"]
 
 
 class SpanExtractor(Protocol):
@@ -25,6 +28,20 @@ class SpanExtractor(Protocol):
 
     def extract_many(self, texts: Iterable[str], /) -> Iterator[list[Span]]:
         """The spans of each text, lazily and in order."""
+
+
+def load_extractor(options: Options) -> SpanExtractor:
+    """Open the model that the options name.
+
+    Raises:
+        ModelError: the model folder cannot be used.
+    """
+    # Imported late: --help and wrong arguments should not wait for the inference engine.
+    from zhibiao.extractor import Extractor
+
+    return Extractor.from_pretrained(
+        options.model, backend=options.backend, device=options.device, threads=options.threads
+    )
 
 
 def predict(
@@ -61,6 +78,7 @@ def _link(report: Input, spans: list[Span], journal: Journal) -> list[Record]:
         # Whatever the rules trip over, one report must not end a run over a folder.
         journal.failure(
             f"{report.source}：没有连成记录，只写出实体（{type(error).__name__}：{error}）；"
-            "请把这份报告交给开发者"
+            "请把这份报告交给开发者",
+            source=report.source,
         )
         return []

@@ -278,6 +278,8 @@ def test_nothing_readable_still_writes_headers(tmp_path: Path) -> None:
         (["r.txt", "--output", "out", "--format", ""], "xlsx,csv,html,jsonl,parquet"),
         (["r.txt", "--output", "out", "--threads", "0"], "'0'"),
         (["r.txt", "--output", "out", "--threads", "two"], "'two'"),
+        (["r.txt", "--output", "out", "--part", "0"], "'0'"),
+        (["r.txt", "--output", "out", "--jobs", "-1"], "'-1'"),
         (["r.txt", "--output", "out", "--backend", "tf"], "'tf'"),
         (["r.txt", "--output", "out", "--loud"], "--loud"),
     ],
@@ -295,6 +297,7 @@ def test_arguments_become_options() -> None:
     arguments = ["a", "--output", "o", "b", "--model", "m", "--format", "html,csv"]
     arguments += ["--backend", "torch", "--device", "cuda", "--threads", "2"]
     arguments += ["--no-records", "--keep-boilerplate", "--quiet", "-"]
+    arguments += ["--part", "9", "--jobs", "3", "--watch"]
     assert parse_arguments(arguments) == Options(
         inputs=("a", "b", "-"),
         output=Path("o"),
@@ -306,6 +309,9 @@ def test_arguments_become_options() -> None:
         threads=2,
         keep_boilerplate=True,
         quiet=True,
+        part=9,
+        jobs=3,
+        watch=True,
     )
     plain = Options(("a",), Path("o"))
     assert parse_arguments(["a", "--output", "o"]) == plain

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from zhibiao.readers import SUFFIXES
 
-__all__ = ["KNOWN_SUFFIXES", "Source", "find_sources", "printable"]
+__all__ = ["KNOWN_SUFFIXES", "Lines", "Source", "find_sources", "printable"]
 
 KNOWN_SUFFIXES: tuple[str, ...] = (*SUFFIXES, ".jsonl")
 """Suffixes, in lower case, that are read when a folder is given."""
@@ -20,28 +20,57 @@ _TEMPORARY = "~$"
 
 
 @dataclass(frozen=True, slots=True)
+class Lines:
+    """Some lines of a report JSONL, one after the other, with all that the lines before decide.
+
+    ``start`` and ``end`` are byte offsets, ``first`` is the number of the first line, from 1.
+    ``reports`` counts the lines that are not blank, ``digest`` tells whether they have changed.
+    By line number, ``ids`` has the ids of reports whose own ids were taken, ``repeats`` the line
+    of the file that used an id first.
+    """
+
+    start: int
+    end: int
+    first: int
+    reports: int
+    digest: str = ""
+    ids: Mapping[int, str] = field(default_factory=dict)
+    repeats: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """A file to read, or standard input when ``path`` is None.
 
     ``id`` is the path below the common folder of all inputs, with ``/`` between its parts and
     with the suffix, so that it is unique and does not depend on the current folder.
-    ``name`` is how the user would call the file; ``size`` is in bytes, 0 where unknown.
+    ``name`` is how the user would call the file; ``size`` is in bytes, 0 where unknown;
+    ``modified`` is the time of its last change in nanoseconds, 0 where unknown. ``lines`` are
+    those of a report JSONL that are meant; None means the whole file.
     """
 
     path: Path | None
     id: str
     name: str
     size: int
+    modified: int = 0
+    lines: Lines | None = None
+
+    @property
+    def holds_reports(self) -> bool:
+        """Whether it is a report JSONL, with any number of reports, and not one document."""
+        return self.path is not None and self.path.suffix.lower() == ".jsonl"
 
 
 def find_sources(
-    arguments: Sequence[str], *, outputs: Collection[Path] = ()
+    arguments: Sequence[str], *, outputs: Collection[Path] = (), folder: Path | None = None
 ) -> tuple[list[Source], list[str]]:
     """Expand files, folders (recursively), glob patterns and ``-`` into sources.
 
     Sources keep the order of the arguments; folders are walked in sorted order. A file reached
     twice is read once. In folders only known suffixes count; hidden files, ``~$`` lock files and
-    ``outputs`` (this run's own results, perhaps of an earlier run) are passed over.
+    ``outputs`` (this run's own results, perhaps of an earlier run) are passed over. Ids are paths
+    below ``folder``, by default below the folder that all files found have in common.
 
     Returns:
         The sources, and one line for each argument or folder that gave nothing.
@@ -49,7 +78,7 @@ def find_sources(
     search = _Search({os.path.realpath(path) for path in outputs})
     for argument in arguments:
         search.add(argument)
-    base = _common_folder(search.roots)
+    base = _common_folder(search.roots) if folder is None else str(folder)
     return [_source(path, base) for path in search.found.values()], search.failures
 
 
@@ -143,7 +172,8 @@ def _source(path: Path | None, base: str) -> Source:
     absolute = os.path.abspath(path)
     below = os.path.relpath(absolute, base) if base else absolute
     try:
-        size = path.stat().st_size
+        status = path.stat()
+        size, modified = status.st_size, status.st_mtime_ns
     except OSError:  # a broken link, say; reading it gives the proper failure
-        size = 0
-    return Source(path, printable(below), printable(path), size)
+        size = modified = 0
+    return Source(path, printable(below), printable(path), size, modified)
