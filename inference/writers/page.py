@@ -187,7 +187,8 @@ def _row(record: Record) -> _Row:
         level = "low" if confidence < LOW else "fair"
     return _Row(
         anchor=f"s{record.value.start}",
-        parts=" ".join(f"s{mention.start}" for mention in parts if mention),
+        # What a person typed stands nowhere in the text.
+        parts=" ".join(f"s{part.start}" for part in parts if part and part.start < part.end),
         year=record.year_value,
         indicator=record.indicator.text if record.indicator else "",
         details=tuple(detail for detail in details if detail),

@@ -43,6 +43,7 @@ _LOOKS: dict[str, dict[str, Any]] = {
     "head": {"bold": True, "font_color": "#ffffff", "bg_color": "#2b4a6f", "border": 1},
     "title": {"bold": True, "font_size": 14},
     "doubtful": {"bg_color": "#fde2c4"},
+    "edited": {"bg_color": "#d6e6f7"},
     "conflict": {"bg_color": "#f8cfcf", "bold": True},
 }
 

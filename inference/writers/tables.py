@@ -110,7 +110,7 @@ def _subjects(row: RecordRow) -> str:
 
 def _year(row: RecordRow) -> Cell:
     year = row.record.year_value
-    return int(year) if year.isascii() and year.isdigit() else year
+    return int(year) if len(year) == 4 and year.isascii() and year.isdigit() else year
 
 
 def _quantity(name: str) -> Callable[[RecordRow], Cell]:

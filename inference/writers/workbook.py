@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,7 @@ from xlsxwriter.exceptions import XlsxWriterException
 from inference.doubts import LOW
 from inference.prediction import Prediction
 from inference.run import Run
+from inference.writers.edited import edited_fields
 from inference.writers.series_sheets import add_series_sheets
 from inference.writers.sheet import Sheet, Styles, is_exact
 from inference.writers.summary_sheet import add_summary_sheet
@@ -25,6 +27,8 @@ from zhibiao.files import replacing
 __all__ = ["write_workbook"]
 
 _NOTES = RECORDS.heads.index("说明")
+_CREATED = datetime(2000, 1, 1)
+"""Said to be the time of every workbook, so that the same reports give the same bytes."""
 _INEXACT = "超过 Excel 的 15 位有效数字，按文本保存"
 
 
@@ -44,6 +48,7 @@ def write_workbook(
         options = {"constant_memory": True, "tmpdir": rows, "use_zip64": True}
         # What `replacing` opens is a text file over a binary one.
         book = Workbook(cast(TextIO, stream).buffer, options)
+        book.set_properties({"created": _CREATED})
         try:
             sheets = _Sheets(book, records)
             yield sheets.add
@@ -107,6 +112,8 @@ class _Sheets:
 
 
 def _look(column: Column[RecordRow], row: RecordRow) -> str:
+    if column.field in edited_fields(row.record):
+        return "edited"
     confidence = row.record.confidence.get(column.field, 1.0)
     return "doubtful" if confidence < LOW else ""
 
