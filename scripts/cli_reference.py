@@ -20,6 +20,9 @@ from zhibiao.files import replacing  # noqa: E402
 
 PROGRAMS = (
     "inference.predict",
+    "inference.service",
+    "inference.predict_ray",
+    "inference.distributed.verify",
     "scripts/label_studio",
     *(f"annotation {command}" for command in COMMANDS),
     "training.encoder",
@@ -43,6 +46,11 @@ PROGRAMS = (
     "scripts/series_names.py",
     "scripts/benchmark.py",
     "scripts/benchmark_annotation.py",
+    "scripts/measure_archive.py",
+    "scripts/measure_ray.py",
+    "scripts/load_test.py",
+    "scripts/fuzz.py",
+    "scripts/audit_dependencies.py",
 )
 """Modules with their commands, and scripts, in the order of the page."""
 
