@@ -11,12 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.fakes import RegexExtractor
 from tests.fuzz_checks import check_mentions, check_prediction_spans
 from tests.fuzz_inputs import Choices, report_text
 from zhibiao import Extractor, ModelError, Span
+from zhibiao.decoder import Decoder
 from zhibiao.linking import link_records
 from zhibiao.model_directory import ModelDirectory
 from zhibiao.records import Record
@@ -34,6 +36,16 @@ def hostile_texts(count: int) -> list[str]:
 
 
 # the extractor
+
+
+def test_impossible_tags_leave_scores_that_are_numbers() -> None:
+    scores = np.full((4, 13), -np.inf, dtype=np.float32)
+    scores[range(4), [1, 2, 0, 3]] = 0.0  # one sequence, all others impossible
+    first, second = Decoder().decode(scores)
+    assert (first.start, first.end, first.score) == (0, 2, 1.0)
+    assert (second.start, second.end, second.score) == (3, 4, 1.0)
+    absent = [Span(0, 2, LABELS[5]), Span(3, 4, LABELS[1])]  # after what is impossible
+    assert Decoder().scores(scores, absent).tolist() == [0.0, 1.0]
 
 
 def test_threads_give_what_one_gives_alone_also_after_errors(tiny_model: Path) -> None:

@@ -167,7 +167,8 @@ def span_scores(
     tags = spans_to_tags(len(rows), spans, labels)
     starts = np.array([span.start for span in spans])
     ends = np.array([span.end for span in spans])
-    chosen = np.take_along_axis(rows, tags[:, None], axis=1)[:, 0]
+    # The floor keeps -inf, where no sequence is possible, from making differences undefined.
+    chosen = np.maximum(np.take_along_axis(rows, tags[:, None], axis=1)[:, 0], -1e4)
     running = np.concatenate(([0.0], np.cumsum(chosen, dtype=np.float64)))
     scores = np.exp(running[ends] - running[starts])
     after = ends < len(tags)
