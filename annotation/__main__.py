@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import io
-import signal
 import sys
 from collections.abc import Sequence
 
 from zhibiao.errors import ZhibiaoError
 from zhibiao.journal import one_line
+from zhibiao.terminal import accept_lossy_terminal, stop_like_ctrl_c
 
 __all__ = ["COMMANDS", "main"]
 
@@ -68,10 +67,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    # A terminal that lacks Chinese must not end a finished run with an encoding error.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    # Being told to stop cleans up like Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    accept_lossy_terminal()
+    stop_like_ctrl_c()
     sys.exit(main())

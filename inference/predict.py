@@ -7,8 +7,6 @@ Exit status: 0 everything was read, 1 some inputs failed, 2 wrong use.
 
 from __future__ import annotations
 
-import io
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -26,6 +24,7 @@ from zhibiao.inputs import read_inputs
 from zhibiao.journal import Journal, one_line
 from zhibiao.sources import Source, find_sources
 from zhibiao.spans import LABELS
+from zhibiao.terminal import accept_lossy_terminal, stop_like_ctrl_c
 
 __all__ = ["Options", "Summary", "build_parser", "main", "parse_arguments", "run"]
 
@@ -121,10 +120,6 @@ def main(argv: Sequence[str] | None = None, extractor: SpanExtractor | None = No
 
 
 if __name__ == "__main__":
-    # A terminal that lacks Chinese must not end a finished run with an encoding error.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    # Being told to stop cleans up like Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    accept_lossy_terminal()
+    stop_like_ctrl_c()
     sys.exit(main())

@@ -8,8 +8,6 @@ Exit status: 0 everything was read, 1 some inputs failed or some parts are not d
 from __future__ import annotations
 
 import argparse
-import io
-import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +22,7 @@ from inference.distributed.worker import Engine
 from zhibiao.errors import ZhibiaoError
 from zhibiao.journal import one_line
 from zhibiao.sources import KNOWN_SUFFIXES
+from zhibiao.terminal import accept_lossy_terminal, stop_like_ctrl_c
 
 __all__ = ["Options", "build_parser", "main", "parse_arguments", "run"]
 
@@ -241,10 +240,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    # A terminal that lacks Chinese must not end a finished run with an encoding error.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    # Being told to stop cleans up like Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    accept_lossy_terminal()
+    stop_like_ctrl_c()
     sys.exit(main())

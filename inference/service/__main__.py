@@ -8,7 +8,6 @@ Exit status: 0 it was told to stop, 1 its workers could not start, 2 wrong use.
 from __future__ import annotations
 
 import argparse
-import io
 import ipaddress
 import os
 import re
@@ -21,6 +20,7 @@ from inference.service.server import serve
 from inference.service.settings import Settings
 from zhibiao.errors import ServerError, ZhibiaoError
 from zhibiao.model_directory import EMBEDDED_MODEL, ModelDirectory
+from zhibiao.terminal import accept_lossy_terminal
 
 __all__ = ["Options", "build_parser", "main", "parse_arguments", "run"]
 
@@ -217,7 +217,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    accept_lossy_terminal()
     sys.exit(main())
