@@ -26,7 +26,7 @@ def refused(data: bytes, name: str, limits: Limits | None = None) -> str:
         read_bytes(data, name, limits=limits or Limits())
     message = str(caught.value)
     assert message.isprintable()
-    assert "; " in message  # a reason and a remedy
+    assert "；" in message  # a reason and a remedy
     return message
 
 
@@ -49,7 +49,7 @@ def test_each_limit_is_refused_with_a_remedy_and_one_less_is_read() -> None:
     ):
         assert "813" in read_bytes(data, name, limits=Limits(**bound)).text
         tighter = Limits(**{key: count - 1 for key, count in bound.items()})
-        with pytest.raises(LimitError, match=f"{name}: .*; "):
+        with pytest.raises(LimitError, match=f"{name}：.*；"):
             read_bytes(data, name, limits=tighter)
 
 
@@ -57,14 +57,14 @@ def test_a_file_over_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> N
     path = tmp_path / "large.txt"
     with path.open("wb") as stream:
         stream.truncate(10**12)  # a hole: nothing is on the disk
-    with pytest.raises(LimitError, match="more than 200 MB; split it"):
+    with pytest.raises(LimitError, match="超过 200 MB；请拆成几份"):
         read_document(path)
 
 
 def test_lines_without_number_are_refused() -> None:
-    assert "lines or paragraphs" in refused(b"a\n" * 20_000, "a.txt", Limits(characters=100_000))
+    assert "行（段）" in refused(b"a\n" * 20_000, "a.txt", Limits(characters=100_000))
     body = "".join(f"<p>{number}" for number in range(20_000))
-    assert "lines or paragraphs" in refused(body.encode(), "a.html", Limits(characters=200_000))
+    assert "行（段）" in refused(body.encode(), "a.html", Limits(characters=200_000))
 
 
 def test_limits_are_positive() -> None:
@@ -79,7 +79,7 @@ def test_limits_are_positive() -> None:
 def test_control_characters_of_names_do_not_reach_messages(data: bytes) -> None:
     for suffix in ("txt", "pdf", "docx", "html", "exe"):
         message = refused(data, f"../../a\n\x1b[2J\u202e\ud800.{suffix}")
-        assert message.startswith(rf"../../a\n\x1b[2J\u202e\ud800.{suffix}: ")
+        assert message.startswith(rf"../../a\n\x1b[2J\u202e\ud800.{suffix}：")
 
 
 def test_names_of_files_that_are_not_there(tmp_path: Path) -> None:
@@ -94,18 +94,18 @@ def test_names_of_files_that_are_not_there(tmp_path: Path) -> None:
 
 def test_zip_bombs() -> None:
     # 30 MB of one letter in 30 kB; 300 MB in a file that is large enough for its ratio.
-    assert "which no report does" in refused(docx_of(paragraph("a" * 30_000_000)), "a.docx")
+    assert "不像一份报告" in refused(docx_of(paragraph("a" * 30_000_000)), "a.docx")
     lying = bytearray(docx_of(paragraph("x" * 100_000)))
     size = lying.rindex(b"PK\x01\x02") + 24
     lying[size : size + 4] = struct.pack("<I", 0xFFFF_FFF0)
-    assert "unpacks to more than 200 MB" in refused(bytes(lying), "a.docx")
+    assert "解压后超过 200 MB" in refused(bytes(lying), "a.docx")
     lying[size : size + 4] = struct.pack("<I", 10)  # it declares less than it has
     assert "docx" in refused(bytes(lying), "a.docx")
     many = {f"word/media/{number}.png": b"" for number in range(6000)}
-    assert "6,003 parts" in refused(docx_of(paragraph("x"), parts=many), "a.docx")
+    assert "6,003 个部件" in refused(docx_of(paragraph("x"), parts=many), "a.docx")
     # The reader of this method has no bound on what it unpacks at once.
     squeezed = docx_of(paragraph("x"), method=zipfile.ZIP_BZIP2)
-    assert "not packed like a docx" in refused(squeezed, "a.docx")
+    assert "压缩方式和 docx 不符" in refused(squeezed, "a.docx")
 
 
 def test_parts_that_relate_in_circles_and_chains() -> None:
@@ -115,7 +115,7 @@ def test_parts_that_relate_in_circles_and_chains() -> None:
     for number in range(1500):
         chain[f"word/p{number}.xml"] = "<x/>"
         chain[f"word/_rels/p{number}.xml.rels"] = relations(f"p{number + 1}.xml")
-    assert "not a readable docx" in refused(docx_of(paragraph("x"), parts=chain), "a.docx")
+    assert "不是能读的 docx" in refused(docx_of(paragraph("x"), parts=chain), "a.docx")
 
 
 def test_names_of_parts_are_only_labels(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_docx_elements_inside_each_other() -> None:
         return docx_of("<w:sdt>" * levels + paragraph("专利813件") + "</w:sdt>" * levels)
 
     assert read_bytes(nested(200), "a.docx").text == "专利813件"
-    assert "not a readable docx" in refused(nested(100_000), "a.docx")
+    assert "不是能读的 docx" in refused(nested(100_000), "a.docx")
 
 
 def test_docx_line_ends_written_as_references() -> None:
@@ -178,7 +178,7 @@ def test_html_elements_inside_each_other() -> None:
             assert found.text == "专利813件\n尾声"
     for tag in ("div", "font", "table><tr><td", "ul><li", "a><b", "svg><g"):
         page = f"<{tag}>" * 100_000 + "专利813件"
-        assert "deeper than 2,000 levels" in refused(page.encode(), "a.html")
+        assert "嵌套超过 2,000 层" in refused(page.encode(), "a.html")
     # Each closes the one before it.
     assert read_bytes(b"<p>" * 100_000 + b"813", "a.html").text == "813"
 
@@ -196,7 +196,7 @@ def test_html_of_one_line_and_of_a_million_tags() -> None:
     assert read_bytes(f"<p>{line}".encode(), "a.html").text == line
     found = read_bytes(f"<p>{'813<b></b>' * 300_000}".encode(), "a.html")
     assert found.text == "813" * 300_000
-    assert "all visible text was taken" in found.warnings[0]
+    assert "读入了全部可见的文字" in found.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_html_of_one_line_and_of_a_million_tags() -> None:
 )
 def test_html_declares_what_is_no_encoding_of_a_page(codec: str) -> None:
     head = f'<meta charset="{codec}">'.encode()
-    assert "encoding" in refused(head + b"<p>\\ud800 x-" + b"q" * 50_000 + b"\xff\xfe", "a.html")
+    assert "编码" in refused(head + b"<p>\\ud800 x-" + b"q" * 50_000 + b"\xff\xfe", "a.html")
     assert read_bytes(head + "<p>专利813件".encode(), "a.html").text == "专利813件"
 
 
@@ -226,14 +226,14 @@ def test_html_resolves_no_entities_of_its_own(tmp_path: Path) -> None:
 
 
 def test_texts_of_lines_in_no_encoding() -> None:
-    assert "none of UTF-8" in refused("é\n".encode("latin-1") * 1_000_000, "a.txt")
-    assert "none of UTF-8" in refused(b"\x81\x30\x81\x30\n" * 500_000, "a.txt")
+    assert "编码不是 UTF-8" in refused("é\n".encode("latin-1") * 1_000_000, "a.txt")
+    assert "编码不是 UTF-8" in refused(b"\x81\x30\x81\x30\n" * 500_000, "a.txt")
     mixed = "专利\n".encode("gb18030") * 300_000 + "专利\n".encode()
-    assert f"utf-8 from byte {5 * 300_000}" in refused(mixed, "a.txt")
+    assert f"第 {5 * 300_000} 字节起是 utf-8" in refused(mixed, "a.txt")
 
 
 def test_half_surrogates_are_no_text() -> None:
-    assert "does not fit" in refused(b"\xff\xfe" + b"\x00\xd8a\x00" * 20, "a.txt")
+    assert "不符" in refused(b"\xff\xfe" + b"\x00\xd8a\x00" * 20, "a.txt")
     assert "a.txt" in refused("专利".encode() * 20 + b"\xed\xa0\x80" + b"abc" * 9, "a.txt")
 
 
@@ -254,17 +254,17 @@ def test_pdf_that_draws_itself_is_refused_and_the_next_file_read() -> None:
         b"/X Do /X Do",
         b"/Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<</XObject<</X 6 0 R>>>>",
     )
-    assert "may have; split it" in refused(pdf_page(b"/X Do", form=form), "a.pdf")
+    assert "限额；请拆成几份" in refused(pdf_page(b"/X Do", form=form), "a.pdf")
     assert read_bytes(pdf_page(SHOWN), "a.pdf").text == "GDP 813"
 
 
 def test_pdf_page_trees() -> None:
     catalogue, page = b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Page/MediaBox[0 0 9 9]>>"
     loop = pdf_of((catalogue, b"<</Type/Pages/Kids[2 0 R 3 0 R]/Count 3>>", page))
-    assert "a.pdf: " in refused(loop, "a.pdf")
+    assert "a.pdf：" in refused(loop, "a.pdf")
     levels = [b"<</Type/Pages/Kids[%d 0 R]/Count 1>>" % (n + 3) for n in range(50_000)]
-    assert "a.pdf: " in refused(pdf_of((catalogue, *levels, page)), "a.pdf")
-    assert "10,000 pages, more than 5,000" in refused(pdf_page(SHOWN, pages=10_000), "a.pdf")
+    assert "a.pdf：" in refused(pdf_of((catalogue, *levels, page)), "a.pdf")
+    assert "10,000 页，超过 5,000 页" in refused(pdf_page(SHOWN, pages=10_000), "a.pdf")
     liar = pdf_page(SHOWN).replace(b"/Count 1", b"/Count 999999999")
     assert read_bytes(liar, "a.pdf").text == "GDP 813"
 
@@ -302,7 +302,7 @@ def test_pdf_line_ends_among_the_characters() -> None:
 
 def test_pdf_page_of_too_many_characters() -> None:
     content = b"BT /F1 1 Tf " + b"(%b) Tj " % (b"a" * 30_000) * 8 + b" ET"
-    assert "200,000 characters on page 1" in refused(pdf_page(content), "a.pdf")
+    assert "第 1 页超过 200,000 字" in refused(pdf_page(content), "a.pdf")
 
 
 def test_pdf_dots_of_a_table_of_contents() -> None:

@@ -106,48 +106,48 @@ def zipped(name: str, content: bytes) -> bytes:
 
 
 BAD = [
-    (b"", "a.txt", "empty"),
-    (b"\xef\xbb\xbf", "a.txt", "only white space"),
-    (" \r\n\t\u3000\n".encode(), "a.md", "only white space"),
-    (PICTURE, "a.txt", "run OCR"),
-    (bytes(range(256)) * 8, "a.txt", "binary"),
+    (b"", "a.txt", "空文件"),
+    (b"\xef\xbb\xbf", "a.txt", "只有空白"),
+    (" \r\n\t\u3000\n".encode(), "a.md", "只有空白"),
+    (PICTURE, "a.txt", "请先做 OCR"),
+    (bytes(range(256)) * 8, "a.txt", "二进制"),
     (DOCX, "a.txt", ".docx"),
     (PDF, "a.txt", ".pdf"),
-    (OLE, "a.txt", "save as .docx"),
-    (b"x", "a.xyz", r"\.txt, \.md, \.html, \.htm, \.docx, \.pdf"),
-    (b"x", "README", "no suffix"),
-    (b"x", "a.doc", r"save as \.docx"),
-    (b"x", "a.WPS", r"save as \.docx"),
+    (OLE, "a.txt", "另存为 .docx"),
+    (b"x", "a.xyz", r"\.txt、\.md、\.html、\.htm、\.docx、\.pdf"),
+    (b"x", "README", "没有后缀的文件"),
+    (b"x", "a.doc", r"另存为 \.docx"),
+    (b"x", "a.WPS", r"另存为 \.docx"),
     (b"x", "a.xlsx", r"\.docx"),
     (b"x", "a.jpg", "OCR"),
-    (MIXED_UTF8 + MIXED_GBK, "a.txt", f"gb18030 from byte {len(MIXED_UTF8)}; save"),
-    (MIXED_GBK + MIXED_UTF8, "a.txt", f"utf-8 from byte {len(MIXED_GBK)}"),
-    (MIXED_GBK * 40 + MIXED_UTF8, "a.txt", f"utf-8 from byte {len(MIXED_GBK) * 40}"),
-    (("全县专利" * 50).encode()[:-1], "a.txt", "cut off"),
-    (TEXT.encode("utf-16")[:-1], "a.txt", "damaged"),
-    (b"\xef\xbb\xbf" + MIXED_GBK, "a.txt", "byte 5 does not fit"),
+    (MIXED_UTF8 + MIXED_GBK, "a.txt", f"第 {len(MIXED_UTF8)} 字节起是 gb18030；请统一"),
+    (MIXED_GBK + MIXED_UTF8, "a.txt", f"第 {len(MIXED_GBK)} 字节起是 utf-8"),
+    (MIXED_GBK * 40 + MIXED_UTF8, "a.txt", f"第 {len(MIXED_GBK) * 40} 字节起是 utf-8"),
+    (("全县专利" * 50).encode()[:-1], "a.txt", "不完整"),
+    (TEXT.encode("utf-16")[:-1], "a.txt", "已损坏"),
+    (b"\xef\xbb\xbf" + MIXED_GBK, "a.txt", "第 5 字节不符"),
     ("本縣科技局全年專利申請量八百一十三件，發明專利三十六件".encode("big5"), "a.txt", "UTF-8"),
     ("Développement économique: la société a créé 35 emplois".encode("cp1252"), "a.txt", "UTF-8"),
     (
         b"<html><head><title>x</title></head><body><script>1</script></body></html>",
         "a.html",
-        "no v",
+        "没有可见的文字",
     ),
-    (b"   ", "a.html", "no visible text"),
-    (b"\xff\xfe\x00", "a.htm", "damaged"),
-    (b"%PDF-1.7\n", "a.pdf", "end of the PDF is missing"),
-    (PDF[: len(PDF) // 2], "a.pdf", "end of the PDF is missing"),
-    (b"%PDF-1.7\nnonsense\n%%EOF\n", "a.pdf", "damaged"),
-    (b"plain text", "a.pdf", "not a PDF"),
-    (ENCRYPTED_PDF, "a.pdf", "encrypted.*password"),
-    (PICTURE_PDF, "a.pdf", "no text layer.*OCR"),
-    (DOCX[: len(DOCX) // 2], "a.docx", "cut off"),
-    (DOCX[:-30], "a.docx", "cut off"),
-    (b"plain text", "a.docx", "not a docx"),
-    (OLE, "a.docx", "encrypted, or an old .doc"),
-    (EMPTY_DOCX, "a.docx", "no text"),
-    (zipped("word/document.xml", b"<x/>"), "a.docx", "not a readable docx"),
-    (zipped("word/media/image1.png", bytes(30_000_000)), "a.docx", "unpacks to 30 MB"),
+    (b"   ", "a.html", "没有可见的文字"),
+    (b"\xff\xfe\x00", "a.htm", "已损坏"),
+    (b"%PDF-1.7\n", "a.pdf", "缺少结尾"),
+    (PDF[: len(PDF) // 2], "a.pdf", "缺少结尾"),
+    (b"%PDF-1.7\nnonsense\n%%EOF\n", "a.pdf", "已损坏"),
+    (b"plain text", "a.pdf", "不是 PDF"),
+    (ENCRYPTED_PDF, "a.pdf", "有密码.*去掉密码"),
+    (PICTURE_PDF, "a.pdf", "没有文字层.*OCR"),
+    (DOCX[: len(DOCX) // 2], "a.docx", "不完整"),
+    (DOCX[:-30], "a.docx", "不完整"),
+    (b"plain text", "a.docx", "不是 docx"),
+    (OLE, "a.docx", "有密码，或者是改了后缀的旧版 .doc"),
+    (EMPTY_DOCX, "a.docx", "没有文字"),
+    (zipped("word/document.xml", b"<x/>"), "a.docx", "不是能读的 docx"),
+    (zipped("word/media/image1.png", bytes(30_000_000)), "a.docx", "解压后有 30 MB"),
 ]
 
 
@@ -156,7 +156,7 @@ def test_bad_input_is_one_line_with_file_and_remedy(data: bytes, name: str, expe
     with pytest.raises(ReadError, match=expected) as caught:
         read_bytes(data, name)
     message = str(caught.value)
-    assert message.startswith(f"{name}: ")
+    assert message.startswith(f"{name}：")
     assert "\n" not in message
 
 
@@ -171,17 +171,17 @@ def test_damaged_files_raise_nothing_but_read_errors(suffix: str, seed: int) -> 
     try:
         check_places(read_bytes(bytes(data), f"a{suffix}"))
     except ReadError as error:
-        assert str(error).startswith(f"a{suffix}: ")
+        assert str(error).startswith(f"a{suffix}：")
 
 
 def test_missing_file_folder_and_suffix(tmp_path: Path) -> None:
-    with pytest.raises(ReadError, match="no such file"):
+    with pytest.raises(ReadError, match="没有这个文件"):
         read_document(tmp_path / "missing.txt")
-    with pytest.raises(ReadError, match="a folder"):
+    with pytest.raises(ReadError, match="是文件夹"):
         read_document(tmp_path)
-    with pytest.raises(ReadError, match=r"save as \.docx"):
+    with pytest.raises(ReadError, match=r"另存为 \.docx"):
         read_document(tmp_path / "missing.doc")
-    with pytest.raises(ReadError, match="cannot be read"):
+    with pytest.raises(ReadError, match="读不出来"):
         read_document(tmp_path / ("x" * 300 + ".txt"))
 
 
@@ -192,7 +192,7 @@ def test_unreadable_file(tmp_path: Path) -> None:
     if os.access(path, os.R_OK):  # root may read everything
         assert read_document(path).text == "全县"
     else:
-        with pytest.raises(ReadError, match="no permission"):
+        with pytest.raises(ReadError, match="没有读取权限"):
             read_document(path)
 
 

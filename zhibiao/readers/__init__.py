@@ -28,17 +28,17 @@ __all__ = ["SUFFIXES", "Document", "Limits", "Place", "read_bytes", "read_docume
 SUFFIXES: tuple[str, ...] = (".txt", ".md", ".html", ".htm", ".docx", ".pdf")
 """Suffixes of the files that can be read, in lower case."""
 
-_WORD = "open it in Word or WPS and save as .docx"
-_TABLE = "copy the text into a .txt file or save as .docx"
-_PICTURE = "run OCR on it and give the text"
+_WORD = "请用 Word 或 WPS 打开，另存为 .docx"
+_TABLE = "请把文字复制到 .txt 文件，或另存为 .docx"
+_PICTURE = "请先做 OCR，再给出文字"
 _REMEDIES: dict[str, str] = {
     **dict.fromkeys((".doc", ".dot", ".docm", ".wps", ".rtf", ".odt"), _WORD),
     **dict.fromkeys((".xls", ".xlsx", ".et", ".csv", ".ods"), _TABLE),
-    **dict.fromkeys((".ppt", ".pptx", ".dps"), "export it as .pdf"),
-    **dict.fromkeys((".ofd", ".caj"), "print it to .pdf"),
+    **dict.fromkeys((".ppt", ".pptx", ".dps"), "请导出为 .pdf"),
+    **dict.fromkeys((".ofd", ".caj"), "请打印成 .pdf"),
     **dict.fromkeys((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif"), _PICTURE),
-    **dict.fromkeys((".zip", ".rar", ".7z", ".gz"), "unpack it first"),
-    **dict.fromkeys((".mht", ".mhtml"), "save the page as .html"),
+    **dict.fromkeys((".zip", ".rar", ".7z", ".gz"), "请先解压"),
+    **dict.fromkeys((".mht", ".mhtml"), "请把网页另存为 .html"),
 }
 _DEFAULT = Limits()
 
@@ -59,7 +59,7 @@ def read_document(
     """
     name = _shown(str(path))
     if os.path.isdir(path):
-        raise ReadError(f"{name}: a folder, not a file; give the files in it")
+        raise ReadError(f"{name}：是文件夹，不是文件；请给出里面的文件")
     _known_suffix(name)  # before reading: the file may be large
     try:
         with open(path, "rb") as stream:
@@ -68,12 +68,12 @@ def read_document(
     except ReadError:
         raise
     except FileNotFoundError as error:
-        raise ReadError(f"{name}: no such file; check the name") from error
+        raise ReadError(f"{name}：没有这个文件；请检查名称") from error
     except PermissionError as error:
-        raise ReadError(f"{name}: no permission to read; change the file's rights") from error
+        raise ReadError(f"{name}：没有读取权限；请修改文件权限") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ReadError(f"{name}: cannot be read ({reason}); copy it to a local disk") from error
+        raise ReadError(f"{name}：读不出来（{reason}）；请先复制到本机磁盘") from error
     return read_bytes(data, name, keep_boilerplate=keep_boilerplate, limits=limits)
 
 
@@ -90,7 +90,7 @@ def read_bytes(
     name = _shown(name)
     suffix = _known_suffix(name)
     if not data:
-        raise ReadError(f"{name}: empty; give a file with text")
+        raise ReadError(f"{name}：是空文件；请给出有文字的文件")
     limits.check_bytes(len(data), name)
     format = suffix[1:]
     try:
@@ -98,7 +98,7 @@ def read_bytes(
             return parse_apart(data, name, format, keep_boilerplate, limits)
         return read_plain(data, name, format, limits)
     except MemoryError as error:
-        raise LimitError(f"{name}: needs more memory than there is; split it") from error
+        raise LimitError(f"{name}：内存不够；请拆成几份") from error
 
 
 def _shown(name: str) -> str:
@@ -109,6 +109,6 @@ def _shown(name: str) -> str:
 def _known_suffix(name: str) -> str:
     suffix = Path(name).suffix.lower()
     if suffix not in SUFFIXES:
-        remedy = _REMEDIES.get(suffix, f"use one of {', '.join(SUFFIXES)}")
-        raise ReadError(f"{name}: cannot read files of type {suffix or 'no suffix'}; {remedy}")
+        remedy = _REMEDIES.get(suffix, f"请改用 {'、'.join(SUFFIXES)} 之一")
+        raise ReadError(f"{name}：读不了{suffix and f' {suffix} ' or '没有后缀的'}文件；{remedy}")
     return suffix

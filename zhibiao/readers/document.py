@@ -36,7 +36,7 @@ class Document:
 
     ``places`` is sorted and without overlaps; what lies between two places is white space.
     ``format`` is the suffix without its dot, ``encoding`` the character encoding that was found
-    (None for docx and pdf). ``warnings`` are one-line English sentences on what the reader had
+    (None for docx and pdf). ``warnings`` are one-line Chinese sentences on what the reader had
     to leave out or could not be sure of.
     """
 

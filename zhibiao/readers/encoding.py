@@ -27,19 +27,19 @@ _BOMS: tuple[tuple[bytes, str], ...] = (
     (b"\x84\x31\x95\x33", "gb18030"),
 )
 _FILE_TYPES: tuple[tuple[bytes, str], ...] = (
-    (b"PK\x03\x04", "a zip archive, perhaps a .docx; give it its own suffix"),
-    (b"%PDF-", "a PDF; name it .pdf"),
+    (b"PK\x03\x04", "zip 压缩包，也许是 .docx；请改回它自己的后缀"),
+    (b"%PDF-", " PDF；请把后缀改成 .pdf"),
     (
         b"\xd0\xcf\x11\xe0",
-        "an old Office file; open it in Word or WPS and save as .docx",
+        "旧版 Office 文件；请用 Word 或 WPS 打开，另存为 .docx",
     ),
-    (b"{\\rtf", "rich text; open it in Word or WPS and save as .docx"),
-    (b"\x89PNG", "a picture; run OCR on it first"),
-    (b"\xff\xd8\xff", "a picture; run OCR on it first"),
-    (b"GIF8", "a picture; run OCR on it first"),
-    (b"\x1f\x8b", "a gzip archive; unpack it first"),
-    (b"Rar!", "a rar archive; unpack it first"),
-    (b"7z\xbc\xaf", "a 7z archive; unpack it first"),
+    (b"{\\rtf", " RTF 文档；请用 Word 或 WPS 打开，另存为 .docx"),
+    (b"\x89PNG", "图片；请先做 OCR"),
+    (b"\xff\xd8\xff", "图片；请先做 OCR"),
+    (b"GIF8", "图片；请先做 OCR"),
+    (b"\x1f\x8b", " gzip 压缩包；请先解压"),
+    (b"Rar!", " rar 压缩包；请先解压"),
+    (b"7z\xbc\xaf", " 7z 压缩包；请先解压"),
 )
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _CONTROL_SHARE = 0.002  # stray form marks are common in pasted text, more means another format
@@ -47,7 +47,7 @@ _SAMPLE = 100_000  # characters looked at to judge a decoding
 _LIKELY = 0.75
 _FOREIGN_LINE = re.compile(rb"[^\r\n\x80-\xff]*+[\x80-\xff][^\r\n]*+")
 _MAX_EXAMINED = 200_000  # lines that may be in either of two encodings; a second's work
-_SAVE = "open it in an editor and save it as UTF-8"
+_SAVE = "请用编辑器打开，另存为 UTF-8"
 
 
 def decode(data: bytes, name: str, declared: str | None = None) -> tuple[str, str]:
@@ -70,7 +70,7 @@ def decode(data: bytes, name: str, declared: str | None = None) -> tuple[str, st
             return _strict(data, encoding, name, skip=len(mark)), encoding
     for magic, remedy in _FILE_TYPES:
         if data.startswith(magic):
-            raise ReadError(f"{name}: not text; the content is {remedy}")
+            raise ReadError(f"{name}：不是文本，内容是{remedy}")
     controls = sum(1 for _ in _CONTROLS.finditer(data, 0, _SAMPLE))
     text = _try(data, "utf-8")
     if text is not None and not controls:
@@ -88,7 +88,7 @@ def decode(data: bytes, name: str, declared: str | None = None) -> tuple[str, st
     if controls > min(len(data), _SAMPLE) * _CONTROL_SHARE:
         at = _CONTROLS.search(data)
         where = at.start() if at else 0
-        raise ReadError(f"{name}: binary data at byte {where}, not text; give a text file")
+        raise ReadError(f"{name}：第 {where} 字节起是二进制数据，不是文本；请给出文本文件")
     if text is not None:
         return text, "utf-8"
     _refuse_mixture(data, name)
@@ -101,8 +101,8 @@ def _strict(data: bytes, encoding: str, name: str, skip: int = 0) -> str:
     except UnicodeDecodeError as error:
         at = error.start + skip
         raise ReadError(
-            f"{name}: marked as {encoding} but byte {at} does not fit: "
-            f"the file is damaged or mixes encodings; {_SAVE}"
+            f"{name}：标明是 {encoding}，但第 {at} 字节不符："
+            f"文件已损坏，或混用了编码；{_SAVE}"
         ) from error
 
 
@@ -182,8 +182,8 @@ def _refuse_mixture(data: bytes, name: str) -> None:
         if found and first and found != first:
             at = match.start() + next(index for index, byte in enumerate(line) if byte > 0x7F)
             raise ReadError(
-                f"{name}: mixes encodings: {first}, but {found} from byte {at}; "
-                "save the parts in one encoding, best UTF-8"
+                f"{name}：混用了编码：先是 {first}，第 {at} 字节起是 {found}；"
+                "请统一存为一种编码，最好是 UTF-8"
             )
         first = first or found
 
@@ -212,13 +212,13 @@ def _misfit(data: bytes, name: str) -> ReadError:
         except UnicodeDecodeError as error:
             if error.start >= len(data) - 4:
                 return ReadError(
-                    f"{name}: ends inside a {encoding} character at byte {error.start}: "
-                    "the file was cut off; copy it again"
+                    f"{name}：在第 {error.start} 字节处断在一个 {encoding} 字符中间："
+                    "文件不完整；请重新复制"
                 )
             return ReadError(
-                f"{name}: reads as {encoding} but byte {error.start} does not fit: "
-                f"it mixes encodings or is damaged; {_SAVE}"
+                f"{name}：看来是 {encoding}，但第 {error.start} 字节不符："
+                f"混用了编码，或已损坏；{_SAVE}"
             )
     return ReadError(
-        f"{name}: the encoding is none of UTF-8, UTF-16 and GB18030, or the file is binary; {_SAVE}"
+        f"{name}：编码不是 UTF-8、UTF-16 或 GB18030，或者不是文本文件；{_SAVE}"
     )

@@ -36,7 +36,7 @@ class Limits:
             LimitError: it is over :attr:`bytes`.
         """
         if count > self.bytes:
-            raise LimitError(f"{name}: more than {_megabytes(self.bytes)}; split it")
+            raise LimitError(f"{name}：超过 {_megabytes(self.bytes)}；请拆成几份")
 
     def check_characters(self, count: int, name: str) -> None:
         """Refuse a text of this length, like :meth:`check_bytes`.
@@ -45,7 +45,7 @@ class Limits:
             LimitError: it is over :attr:`characters`.
         """
         if count > self.characters:
-            raise LimitError(f"{name}: more than {self.characters:,} characters; split it")
+            raise LimitError(f"{name}：超过 {self.characters:,} 字；请拆成几份")
 
     def check_paragraphs(self, count: int, name: str) -> None:
         """Refuse a text of so many paragraphs: each costs as much memory as 200 characters.
@@ -55,7 +55,7 @@ class Limits:
         """
         most = max(10_000, self.characters // 50)
         if count > most:
-            raise LimitError(f"{name}: more than {most:,} lines or paragraphs; split it")
+            raise LimitError(f"{name}：超过 {most:,} 行（段）；请拆成几份")
 
     def check_pages(self, count: int, name: str) -> None:
         """Refuse a document of so many pages, like :meth:`check_bytes`.
@@ -65,8 +65,8 @@ class Limits:
         """
         if count > self.pages:
             raise LimitError(
-                f"{name}: {count:,} pages, more than {self.pages:,}; "
-                "split it, or keep only the pages that matter"
+                f"{name}：有 {count:,} 页，超过 {self.pages:,} 页；"
+                "请拆成几份，或只留有用的页"
             )
 
     def check_expanded(self, count: int, name: str) -> None:
@@ -77,8 +77,8 @@ class Limits:
         """
         if count > self.expanded:
             raise LimitError(
-                f"{name}: unpacks to more than {_megabytes(self.expanded)}, too much for a report; "
-                "remove its pictures or save it as plain text"
+                f"{name}：解压后超过 {_megabytes(self.expanded)}，不像一份报告；"
+                "请删去图片，或另存为纯文本"
             )
 
 

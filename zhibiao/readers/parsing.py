@@ -52,10 +52,10 @@ def parse(
     except (ReadError, ImportError):
         raise
     except MemoryError as error:
-        raise LimitError(f"{name}: needs more memory than it may have; split it") from error
+        raise LimitError(f"{name}：要用的内存超过一个文件的限额；请拆成几份") from error
     except Exception as error:
         # Whatever else a parser trips over, one bad file must not end a run over a folder.
         raise ReadError(
-            f"{name}: cannot be parsed as {format} ({type(error).__name__}: "
-            f"{' '.join(str(error).split())[:120]}); open it and save it again"
+            f"{name}：不能按 {format} 解析（{type(error).__name__}: "
+            f"{' '.join(str(error).split())[:120]}）；请打开它，重新保存"
         ) from error

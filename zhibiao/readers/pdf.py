@@ -31,7 +31,7 @@ _MAX_GLYPHS = 200_000
 _LINE_ENDS = "\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
 _PASSWORD = 4  # FPDF_ERR_PASSWORD
 _UNREADABLE_SHARE = 0.3
-_OCR = "run OCR on it (for example ocrmypdf -l chi_sim) and give the result"
+_OCR = "请先做 OCR（例如 ocrmypdf -l chi_sim），再给出结果"
 
 
 def read_pdf(
@@ -74,9 +74,9 @@ def read_pdf(
         limits.check_characters(visible, name)
         on_page()
     if not visible:
-        raise ReadError(f"{name}: no text layer, the pages are pictures; {_OCR}")
+        raise ReadError(f"{name}：没有文字层，页面是图片；{_OCR}")
     if unreadable > _UNREADABLE_SHARE * visible:
-        raise ReadError(f"{name}: the fonts do not say which characters they draw; {_OCR}")
+        raise ReadError(f"{name}：字体没有说明画的是哪些字；{_OCR}")
     furniture = page_furniture([page.lines for page in pages], [page.height for page in pages])
     lines = [line for page in pages for line in page.lines]
     if len(furniture) == len(lines):
@@ -93,10 +93,10 @@ def read_pdf(
 
 def _check_ends(data: bytes, name: str) -> None:
     if b"%PDF-" not in data[:1024]:
-        raise ReadError(f"{name}: not a PDF file; give it the suffix of its real format")
+        raise ReadError(f"{name}：不是 PDF 文件；请改成它真正格式的后缀")
     # PDFium repairs files that were cut off, and then silently lacks pages.
     if b"%%EOF" not in data.rstrip(b"\0 \r\n")[-2048:]:
-        raise ReadError(f"{name}: the end of the PDF is missing; copy or download it again")
+        raise ReadError(f"{name}：PDF 缺少结尾；请重新复制或下载")
 
 
 def _pages(data: bytes, name: str, limits: Limits) -> Iterator[tuple[list[Glyph], _Box]]:
@@ -108,11 +108,11 @@ def _pages(data: bytes, name: str, limits: Limits) -> Iterator[tuple[list[Glyph]
         document = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
         if error.err_code == _PASSWORD:
-            raise ReadError(f"{name}: encrypted; save it without a password") from error
-        raise ReadError(f"{name}: damaged PDF; copy or download it again") from error
+            raise ReadError(f"{name}：有密码；请去掉密码后另存") from error
+        raise ReadError(f"{name}：PDF 已损坏；请重新复制或下载") from error
     try:
         if not len(document):
-            raise ReadError(f"{name}: damaged PDF without pages; copy or download it again")
+            raise ReadError(f"{name}：PDF 已损坏，没有页面；请重新复制或下载")
         limits.check_pages(len(document), name)
         for index in range(len(document)):
             page = document[index]
@@ -120,15 +120,15 @@ def _pages(data: bytes, name: str, limits: Limits) -> Iterator[tuple[list[Glyph]
             try:
                 if textpage.count_chars() > _MAX_GLYPHS:
                     raise LimitError(
-                        f"{name}: more than {_MAX_GLYPHS:,} characters on page {index + 1}; "
-                        "print it to a new PDF"
+                        f"{name}：第 {index + 1} 页超过 {_MAX_GLYPHS:,} 字；"
+                        "请重新打印成 PDF"
                     )
                 yield _glyphs(textpage.raw), page.get_cropbox()
             finally:
                 textpage.close()
                 page.close()
     except pypdfium2.PdfiumError as error:
-        raise ReadError(f"{name}: damaged page in this PDF; copy or download it again") from error
+        raise ReadError(f"{name}：PDF 里有损坏的页；请重新复制或下载") from error
     finally:
         document.close()
 
@@ -192,12 +192,12 @@ def _with_slanted(blocks: list[Block], pages: list[PageLines]) -> list[Block]:
 def _warnings(pages: list[PageLines], keep_boilerplate: bool) -> Iterator[str]:
     empty = [number for number, page in enumerate(pages, start=1) if not page.lines]
     if empty:
-        yield f"no text layer on page {_listed(empty)}; run OCR if these are pictures of text"
+        yield f"第 {_listed(empty)} 页没有文字层；如果是文字的图片，请做 OCR"
     marked = [number for number, page in enumerate(pages, start=1) if page.slanted]
     if marked and not keep_boilerplate:
-        yield f"slanted text (watermark) left out on page {_listed(marked)}"
+        yield f"第 {_listed(marked)} 页的斜排文字（水印）没有读入"
 
 
 def _listed(numbers: list[int]) -> str:
-    shown = ", ".join(map(str, numbers[:10]))
-    return shown if len(numbers) <= 10 else f"{shown} and {len(numbers) - 10} more"
+    shown = "、".join(map(str, numbers[:10]))
+    return shown if len(numbers) <= 10 else f"{shown} 等 {len(numbers)}"

@@ -37,7 +37,7 @@ def read_plain(data: bytes, name: str, format: str, limits: Limits) -> Document:
             places.append(Place(match.start(), match.end(), None, len(places) + 1, kind))
             limits.check_paragraphs(len(places), name)
     if not places:
-        raise ReadError(f"{name}: holds only white space; give a file with text")
+        raise ReadError(f"{name}：只有空白；请给出有文字的文件")
     return Document(text, tuple(places), format, encoding)
 
 

@@ -136,19 +136,19 @@ def read_html(
     try:
         tree = html.document_fromstring(source.encode(), parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError) as error:
-        raise ReadError(f"{name}: no visible text in this page; save the page again") from error
+        raise ReadError(f"{name}：网页里没有可见的文字；请重新保存网页") from error
     depth = _depth(tree)
     if depth >= _MAX_DEPTH:
         raise ReadError(
-            f"{name}: elements inside each other deeper than {_MAX_DEPTH:,} levels; "
-            "save the page again from a browser, or copy the text"
+            f"{name}：元素嵌套超过 {_MAX_DEPTH:,} 层；"
+            "请在浏览器里重新保存网页，或复制文字"
         )
     body = tree.find("body")
     visible = [] if body is None else _blocks(body)
     if not visible:
         raise ReadError(
-            f"{name}: no visible text in this page; if a script fills it, "
-            "save it from the browser as a complete page or copy the text"
+            f"{name}：网页里没有可见的文字；如果内容由脚本生成，"
+            "请在浏览器里存为完整网页，或复制文字"
         )
     blocks = visible
     if not keep_boilerplate:
@@ -156,7 +156,7 @@ def read_html(
         main = _main(source) if simple else []
         # Measured before the heading is added, which is found even where the text is not.
         if _length(main) < _ENOUGH and _length(main) < _SHARE * _length(visible):
-            warnings.append("no clear main text in this page, so all visible text was taken")
+            warnings.append("找不到网页的正文，读入了全部可见的文字")
         else:
             blocks = _with_heading(main, visible, tree)
     limits.check_paragraphs(len(blocks), name)
@@ -196,7 +196,7 @@ def _decoded(data: bytes, name: str) -> tuple[str, str, list[str]]:
         return (
             source,
             codec,
-            [f"{broken} places do not fit {codec} and were replaced by \ufffd"],
+            [f"有 {broken} 处不合 {codec} 编码，换成了 \ufffd"],
         )
 
 

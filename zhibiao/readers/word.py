@@ -75,25 +75,25 @@ def read_docx(
     except Exception as error:
         # python-docx lets KeyError, lxml and zip errors of broken packages through.
         raise ReadError(
-            f"{name}: not a readable docx ({type(error).__name__}); "
-            "open it in Word or WPS and save it again"
+            f"{name}：不是能读的 docx（{type(error).__name__}）；"
+            "请用 Word 或 WPS 打开，重新保存"
         ) from error
     limits.check_paragraphs(len(blocks), name)
     text, places = assemble(blocks)
     limits.check_characters(len(text), name)
     if not places:
-        raise ReadError(f"{name}: holds no text; if it holds pictures of pages, run OCR first")
+        raise ReadError(f"{name}：里面没有文字；如果是扫描的图片，请先做 OCR")
     return Document(text, places, format)
 
 
 def _check_archive(data: bytes, name: str, limits: Limits) -> None:
     if data.startswith(_OLE):
         raise ReadError(
-            f"{name}: encrypted, or an old .doc under a new name; "
-            "open it in Word or WPS and save as .docx without a password"
+            f"{name}：有密码，或者是改了后缀的旧版 .doc；"
+            "请用 Word 或 WPS 打开，去掉密码，另存为 .docx"
         )
     if not data.startswith(b"PK"):
-        raise ReadError(f"{name}: not a docx file; open it in Word or WPS and save as .docx")
+        raise ReadError(f"{name}：不是 docx 文件；请用 Word 或 WPS 打开，另存为 .docx")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
@@ -101,22 +101,22 @@ def _check_archive(data: bytes, name: str, limits: Limits) -> None:
     except ReadError:
         raise
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
-        raise ReadError(f"{name}: cut off or damaged; copy or download it again") from error
+        raise ReadError(f"{name}：文件不完整或已损坏；请重新复制或下载") from error
     if "[Content_Types].xml" not in {member.filename for member in members}:
-        raise ReadError(f"{name}: a zip archive but not a docx; unpack it or save as .docx")
+        raise ReadError(f"{name}：是 zip 压缩包，不是 docx；请解压，或另存为 .docx")
 
 
 def _check_members(members: list[zipfile.ZipInfo], packed: int, name: str, limits: Limits) -> None:
     """Refuse what costs much to unpack, before anything is unpacked."""
     if any(member.flag_bits & 1 for member in members):
-        raise ReadError(f"{name}: encrypted; save it without a password")
+        raise ReadError(f"{name}：有密码；请去掉密码后另存")
     if any(member.compress_type not in _METHODS for member in members):
         # ISO/IEC 29500-2 allows no others, and their readers unpack without a bound.
-        raise ReadError(f"{name}: not packed like a docx; open it in Word or WPS and save it again")
+        raise ReadError(f"{name}：压缩方式和 docx 不符；请用 Word 或 WPS 打开，重新保存")
     if len(members) > _MAX_PARTS:
         raise LimitError(
-            f"{name}: {len(members):,} parts, more than {_MAX_PARTS:,}; "
-            "remove its pictures or save it as plain text"
+            f"{name}：由 {len(members):,} 个部件组成，超过 {_MAX_PARTS:,} 个；"
+            "请删去图片，或另存为纯文本"
         )
     # zipfile never unpacks more of a member than its entry declares, so the sum is a bound, also
     # for members that overlap.
@@ -124,8 +124,8 @@ def _check_members(members: list[zipfile.ZipInfo], packed: int, name: str, limit
     limits.check_expanded(unpacked, name)
     if unpacked > max(20_000_000, _MAX_RATIO * packed):
         raise LimitError(
-            f"{name}: unpacks to {unpacked // 1_000_000} MB from {packed // 1000} kB, "
-            "which no report does; remove its pictures or save it as plain text"
+            f"{name}：{packed // 1000} kB 解压后有 {unpacked // 1_000_000} MB，"
+            "不像一份报告；请删去图片，或另存为纯文本"
         )
 
 
@@ -133,8 +133,8 @@ def _refuse_entities(root: Any, name: str) -> None:
     """Refuse a document type: entities are not resolved, so their text would be missing."""
     if root.getroottree().docinfo.internalDTD is not None:
         raise ReadError(
-            f"{name}: declares entities, which no docx may; "
-            "open it in Word or WPS and save it again"
+            f"{name}：里面定义了 XML 实体，docx 不允许这样；"
+            "请用 Word 或 WPS 打开，重新保存"
         )
 
 
