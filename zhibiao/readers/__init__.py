@@ -110,5 +110,5 @@ def _known_suffix(name: str) -> str:
     suffix = Path(name).suffix.lower()
     if suffix not in SUFFIXES:
         remedy = _REMEDIES.get(suffix, f"请改用 {'、'.join(SUFFIXES)} 之一")
-        raise ReadError(f"{name}：读不了{suffix and f' {suffix} ' or '没有后缀的'}文件；{remedy}")
+        raise ReadError(f"{name}：读不了{(suffix and f' {suffix} ') or '没有后缀的'}文件；{remedy}")
     return suffix

@@ -87,8 +87,7 @@ class _Child:
             )
         except OSError as error:
             raise ReadError(
-                f"{name}：启动不了解析它的进程（{error.strerror}）；"
-                "请关掉别的程序再试"
+                f"{name}：启动不了解析它的进程（{error.strerror}）；请关掉别的程序再试"
             ) from error
         return self._process
 
@@ -153,12 +152,7 @@ def _close(process: subprocess.Popen[bytes]) -> None:
 
 def _death(status: int | None, name: str, format: str) -> ReadError:
     if status is not None and -status == getattr(signal, "SIGPROF", None):
-        return LimitError(
-            f"{name}：解析时间太长；请拆成几份，或用别的程序重新保存"
-        )
+        return LimitError(f"{name}：解析时间太长；请拆成几份，或用别的程序重新保存")
     if status is not None and -status in (signal.SIGABRT, getattr(signal, "SIGKILL", None)):
-        return LimitError(
-            f"{name}：要用的内存超过一个文件的限额；"
-            "请拆成几份，或用别的程序重新保存"
-        )
+        return LimitError(f"{name}：要用的内存超过一个文件的限额；请拆成几份，或用别的程序重新保存")
     return ReadError(f"{name}：{format} 文件已损坏，解析程序崩溃了；请打开它，重新保存")

@@ -101,8 +101,7 @@ def _strict(data: bytes, encoding: str, name: str, skip: int = 0) -> str:
     except UnicodeDecodeError as error:
         at = error.start + skip
         raise ReadError(
-            f"{name}：标明是 {encoding}，但第 {at} 字节不符："
-            f"文件已损坏，或混用了编码；{_SAVE}"
+            f"{name}：标明是 {encoding}，但第 {at} 字节不符：文件已损坏，或混用了编码；{_SAVE}"
         ) from error
 
 
@@ -219,6 +218,4 @@ def _misfit(data: bytes, name: str) -> ReadError:
                 f"{name}：看来是 {encoding}，但第 {error.start} 字节不符："
                 f"混用了编码，或已损坏；{_SAVE}"
             )
-    return ReadError(
-        f"{name}：编码不是 UTF-8、UTF-16 或 GB18030，或者不是文本文件；{_SAVE}"
-    )
+    return ReadError(f"{name}：编码不是 UTF-8、UTF-16 或 GB18030，或者不是文本文件；{_SAVE}")

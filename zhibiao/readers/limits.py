@@ -65,8 +65,7 @@ class Limits:
         """
         if count > self.pages:
             raise LimitError(
-                f"{name}：有 {count:,} 页，超过 {self.pages:,} 页；"
-                "请拆成几份，或只留有用的页"
+                f"{name}：有 {count:,} 页，超过 {self.pages:,} 页；请拆成几份，或只留有用的页"
             )
 
     def check_expanded(self, count: int, name: str) -> None:

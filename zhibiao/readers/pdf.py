@@ -120,8 +120,7 @@ def _pages(data: bytes, name: str, limits: Limits) -> Iterator[tuple[list[Glyph]
             try:
                 if textpage.count_chars() > _MAX_GLYPHS:
                     raise LimitError(
-                        f"{name}：第 {index + 1} 页超过 {_MAX_GLYPHS:,} 字；"
-                        "请重新打印成 PDF"
+                        f"{name}：第 {index + 1} 页超过 {_MAX_GLYPHS:,} 字；请重新打印成 PDF"
                     )
                 yield _glyphs(textpage.raw), page.get_cropbox()
             finally:

@@ -140,8 +140,7 @@ def read_html(
     depth = _depth(tree)
     if depth >= _MAX_DEPTH:
         raise ReadError(
-            f"{name}：元素嵌套超过 {_MAX_DEPTH:,} 层；"
-            "请在浏览器里重新保存网页，或复制文字"
+            f"{name}：元素嵌套超过 {_MAX_DEPTH:,} 层；请在浏览器里重新保存网页，或复制文字"
         )
     body = tree.find("body")
     visible = [] if body is None else _blocks(body)

@@ -75,8 +75,7 @@ def read_docx(
     except Exception as error:
         # python-docx lets KeyError, lxml and zip errors of broken packages through.
         raise ReadError(
-            f"{name}：不是能读的 docx（{type(error).__name__}）；"
-            "请用 Word 或 WPS 打开，重新保存"
+            f"{name}：不是能读的 docx（{type(error).__name__}）；请用 Word 或 WPS 打开，重新保存"
         ) from error
     limits.check_paragraphs(len(blocks), name)
     text, places = assemble(blocks)
@@ -133,8 +132,7 @@ def _refuse_entities(root: Any, name: str) -> None:
     """Refuse a document type: entities are not resolved, so their text would be missing."""
     if root.getroottree().docinfo.internalDTD is not None:
         raise ReadError(
-            f"{name}：里面定义了 XML 实体，docx 不允许这样；"
-            "请用 Word 或 WPS 打开，重新保存"
+            f"{name}：里面定义了 XML 实体，docx 不允许这样；请用 Word 或 WPS 打开，重新保存"
         )
 
 
