@@ -123,6 +123,18 @@ def test_augmented_spans_still_fit(seed: int) -> None:
     assert names == ["专利申请量"] * 4
 
 
+def test_mentions_of_any_label_are_swapped() -> None:
+    labels = ("company", "game")
+    first = Report("a", "鹰角做明日方舟", (Span(0, 2, "company"), Span(3, 7, "game")), {}, labels)
+    second = Report("b", "网易做梦幻西游", (Span(0, 2, "company"), Span(3, 7, "game")), {}, labels)
+    never = dict.fromkeys(AugmentConfig.model_fields, 0.0)
+    vary = Augmenter(AugmentConfig(**(never | {"swap_mention": 1.0})), [first, second])
+    found = {vary(first.text, first.spans, random.Random(seed))[0] for seed in range(40)}
+    assert found == {x + "做" + y for x in ("鹰角", "网易") for y in ("明日方舟", "梦幻西游")}
+    plain = Augmenter(AugmentConfig(**never), [first, second])
+    assert plain(first.text, first.spans, random.Random(1))[0] == first.text
+
+
 def test_without_augmentation_windows_hold_the_gold(tmp_path: Path) -> None:
     characters = CharacterEncoder.from_directory(tiny_encoder(tmp_path, [TAGGED]))
     dataset = WindowDataset([report()], characters, window=510, seed=1)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from training.config import Config
 from zhibiao.reports import Report
-from zhibiao.spans import LABELS, Span
+from zhibiao.spans import Span
 
 __all__ = ["AugmentConfig", "Augmenter", "Segment"]
 
@@ -37,7 +37,9 @@ class Segment:
 class AugmentConfig(Config):
     """Probabilities: ``swap_*`` for each span, the others for each window.
 
-    ``mask_years`` counts among the windows whose figures are masked. The two that are zero are
+    ``swap_mention`` puts another mention of the same label in place of one whose label has no
+    swap of its own (mention replacement, Dai and Adel 2020): 指标, and all labels of another set.
+    ``mask_years`` counts among the windows whose figures are masked. Those that are zero are
     there to be tried; the embedded model was trained without them.
     """
 
@@ -46,6 +48,7 @@ class AugmentConfig(Config):
     swap_number: float = 0.5
     swap_year: float = 0.3
     swap_unit: float = 0.0
+    swap_mention: float = 0.0
     mask_figures: float = 0.06
     mask_years: float = 0.0
     page_noise: float = 0.08
@@ -60,10 +63,10 @@ class Augmenter:
 
     def __init__(self, config: AugmentConfig, reports: Iterable[Report]) -> None:
         self._config = config
-        pools: dict[str, set[str]] = {label: set() for label in LABELS}
+        pools: dict[str, set[str]] = {}
         for report in reports:
             for span in report.spans:
-                pools[span.label].add(report.text[span.start : span.end])
+                pools.setdefault(span.label, set()).add(report.text[span.start : span.end])
         self._pools = {label: sorted(names) for label, names in pools.items()}
 
     def __call__(
@@ -92,6 +95,8 @@ class Augmenter:
         return _joined(segments)
 
     def _vary(self, segment: Segment, rng: random.Random) -> Segment:
+        if not segment.label:
+            return segment
         config = self._config
         chance = {
             "机构": config.swap_organisation,
@@ -99,7 +104,7 @@ class Augmenter:
             "数值": config.swap_number,
             "年份": config.swap_year,
             "单位": config.swap_unit,
-        }.get(segment.label or "", 0.0)
+        }.get(segment.label, config.swap_mention)
         if rng.random() >= chance:
             return segment
         if segment.label == "数值":
@@ -107,7 +112,7 @@ class Augmenter:
         if segment.label == "年份":
             year = str(rng.randint(2005, 2026))
             return Segment(_YEAR.sub(year, segment.text, count=1), segment.label)
-        return Segment(rng.choice(self._pools[segment.label or ""]), segment.label)
+        return Segment(rng.choice(self._pools[segment.label]), segment.label)
 
 
 def _segments(text: str, spans: Sequence[Span]) -> list[Segment]:

@@ -144,8 +144,11 @@ class TrainConfig(Config):
             raise ValueError("labels: give each once, without blanks at its ends")
         if "O" in labels:
             raise ValueError("labels: O is the tag of what has no label; choose another name")
-        if self.augment and not set(labels) <= set(LABELS):
-            raise ValueError("augment varies the project's six labels; set augment: null")
+        if self.augment and not self.augment.swap_mention and not set(labels) <= set(LABELS):
+            raise ValueError(
+                "augment varies the project's six labels; "
+                "set augment: null, or augment: {swap_mention: 0.3} for others"
+            )
         if self.head == "crf" and (self.label_smoothing or self.class_weights):
             raise ValueError("label_smoothing and class_weights are for head: softmax")
         if isinstance(self.class_weights, dict):
