@@ -209,6 +209,18 @@ def test_a_tiny_student(config: DistilConfig, tiny_model: Path) -> None:
     assert (again["f1"], again["times_faster"]) == (small["f1"], 1.0)
 
 
+def test_varied_copies_are_learned_too(config: DistilConfig) -> None:
+    output, _ = distil(config.model_copy(update={"copies": 2, "epochs": 1}), QUIET)
+    data = json.loads((output / "zhibiao.json").read_text(encoding="utf-8"))["data"]
+    assert data["copies"]["reports"] == 2 * data["train"]["reports"] == 8
+    (kept,) = Path(config.cache).glob("*.npy")
+    texts = [report.text for report in read_reports(config.train[0])]
+    gold, copied = sum(map(len, texts)), data["copies"]["characters"]
+    # The teacher was asked about the copies as well, and they are no copies letter by letter.
+    assert len(np.load(kept)) == gold + copied + data["unlabelled"]["characters"]
+    assert copied != 2 * gold
+
+
 def test_another_encoder_as_student(config: DistilConfig, tmp_path: Path) -> None:
     from training.weights import tiny_encoder
 

@@ -15,14 +15,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import random
 import shutil
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import Field, model_validator
 from rich.console import Console
 from torch import nn
 from transformers import (
@@ -31,9 +31,11 @@ from transformers import (
     set_seed,
 )
 
-from training.config import Config, load_config, options_of
+from training.augment import Augmenter
+from training.config import load_config, options_of
 from training.dataset import data_hash
 from training.distillation.comparison import compare_models, comparison_table, score
+from training.distillation.settings import DistilConfig
 from training.distillation.student import make_student
 from training.distillation.targets import TargetWindows, distillation_loss, pack, soft_targets
 from training.program import one_line_errors
@@ -52,111 +54,6 @@ from zhibiao.reports import Report
 from zhibiao.tagging import spans_to_tags
 
 __all__ = ["DistilConfig", "distil"]
-
-
-class DistilConfig(Config):
-    """What ``training.distil`` does.
-
-    The loss is ``gold_weight`` x cross-entropy on gold tags + ``soft_weight`` x T squared x
-    KL(teacher || student) on all text.
-    """
-
-    name: str
-    """Name of the student."""
-
-    teacher: str
-    """Model directory with model.safetensors."""
-
-    output: str
-    """Folder of the student."""
-
-    train: list[str] = Field(min_length=1)
-    """Gold reports: FILE.jsonl or CORPUS:SPLIT."""
-
-    validation: list[str] = Field(min_length=1)
-    """Reports whose F1 picks the best epoch."""
-
-    version: str = "0.1.0"
-    """Version of the student."""
-
-    layers: int | list[int] | None = None
-    """How many of the teacher's layers to take, evenly spaced, or which (from 0)."""
-
-    student: str | None = None
-    """Folder or hub name of another encoder, in place of layers."""
-
-    unlabelled: str | None = None
-    """Text, one paragraph a line, plain or xz, or a folder of such files."""
-
-    characters: int = Field(default=4_000_000, ge=0)
-    """How much of it to use."""
-
-    cache: str = "runs/distil-cache"
-    """Folder of the teacher's probabilities: 2 bytes a character and tag."""
-
-    temperature: float = Field(default=2.0, gt=0)
-    """T: how much both distributions are softened."""
-
-    soft_weight: float = Field(default=0.7, ge=0)
-    """Weight of the teacher's loss."""
-
-    gold_weight: float = Field(default=0.3, ge=0)
-    """Weight of the gold loss."""
-
-    window: int = Field(default=254, ge=8, le=510)
-    """Characters that the student sees at once."""
-
-    overlap: int = Field(default=32, ge=0)
-    """Characters that neighbouring windows share in prediction."""
-
-    epochs: int = Field(default=4, ge=1)
-    """Epochs; the best is kept."""
-
-    batch_windows: int = Field(default=24, ge=1)
-    """Windows of a step."""
-
-    learning_rate: float = Field(default=3e-4, gt=0)
-    """Peak rate of the encoder."""
-
-    head_learning_rate: float = Field(default=1e-3, gt=0)
-    """Peak rate of the output layer."""
-
-    weight_decay: float = Field(default=0.01, ge=0)
-    """AdamW's decay of matrices."""
-
-    warmup: float = Field(default=0.05, ge=0, lt=1)
-    """Part of all steps in which the rate rises."""
-
-    dropout: float = Field(default=0.1, ge=0, lt=1)
-    """Dropout before the output layer."""
-
-    seed: int = Field(default=13, ge=0)
-    """Seed of everything random."""
-
-    bf16: bool = True
-    """Half precision in training."""
-
-    device: Literal["cpu", "cuda"] | None = None
-    """null takes the GPU when there is one."""
-
-    threads: int | None = Field(default=None, ge=1)
-    """CPU threads; null leaves it to torch."""
-
-    log_every: int = Field(default=20, ge=1)
-    """Steps between two log lines."""
-
-    resume: bool = False
-    """Go on from the last checkpoint in the output folder."""
-
-    @model_validator(mode="after")
-    def _one_student(self) -> Self:
-        if (self.layers is None) == (self.student is None):
-            raise ValueError("give layers (of the teacher) or student (another encoder), not both")
-        if not self.soft_weight + self.gold_weight:
-            raise ValueError("soft_weight and gold_weight are both 0: nothing to learn")
-        if self.overlap > self.window // 2:
-            raise ValueError(f"overlap {self.overlap} is more than half of window {self.window}")
-        return self
 
 
 class _DistilTrainer(Trainer):
@@ -238,9 +135,11 @@ def distil(config: DistilConfig, console: Console | None = None) -> tuple[Path, 
     shared = {r.id for r in reports} & {r.id for r in validation}
     if shared:
         raise FormatError(f"report {min(shared)!r} is in training and validation; split by report")
-    texts = [report.text for report in reports]
+    copies = _copies(config, reports)
+    gold = reports + copies
+    texts = [report.text for report in gold]
     tags: list[npt.NDArray[np.int64] | None] = [
-        spans_to_tags(len(report.text), report.spans, labels) for report in reports
+        spans_to_tags(len(report.text), report.spans, labels) for report in gold
     ]
     source = config.student or config.teacher
     model = make_student(source, labels, output, layers=config.layers, dropout=config.dropout)
@@ -292,6 +191,7 @@ def distil(config: DistilConfig, console: Console | None = None) -> tuple[Path, 
     record = _record(config, teacher, scores)
     record["data"] = {
         "train": {"reports": len(reports), "hash": data_hash(reports)},
+        "copies": {"reports": len(copies), "characters": sum(len(r.text) for r in copies)},
         "validation": {"reports": len(validation), "hash": data_hash(validation)},
         "unlabelled": {"characters": sum(map(len, unlabelled))},
     }
@@ -301,6 +201,18 @@ def distil(config: DistilConfig, console: Console | None = None) -> tuple[Path, 
     _write_json(output / "comparison.json", rows)
     console.print(comparison_table(rows))
     return output, scores
+
+
+def _copies(config: DistilConfig, reports: list[Report]) -> list[Report]:
+    """Varied copies of whole reports: more names and numbers for teacher and student."""
+    vary = Augmenter(config.augment, reports)
+    copies = []
+    for number in range(config.copies):
+        for report in reports:
+            rng = random.Random(f"{config.seed} {number} {report.id}")
+            text, spans = vary(report.text, report.spans, rng)
+            copies.append(Report(f"{report.id}+{number}", text, tuple(spans), {}, report.labels))
+    return copies
 
 
 def _training_arguments(config: DistilConfig, output: Path, *, cuda: bool) -> TrainingArguments:
