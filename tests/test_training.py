@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import random
 import shutil
 from pathlib import Path
@@ -21,6 +22,7 @@ from training.export import Gate, export
 from training.provenance import git_state
 from training.settings import TrainConfig
 from training.splits import assign_splits
+from training.teacher import paragraphs
 from training.train import train
 from training.weights import load_encoder, tiny_encoder
 from zhibiao import Extractor, FormatError, ModelError, Report, Span
@@ -287,3 +289,17 @@ def test_adaptation_learns_every_task(tmp_path: Path) -> None:
     assert history[-1]["cluener"] < 0.2
     assert (output / "mlm_head.safetensors").is_file()
     assert load_encoder(output).config.num_hidden_layers == 2
+
+
+def test_paragraphs_of_text_and_of_reports(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("第一段\n \n第二段\n", encoding="utf-8")
+    with lzma.open(tmp_path / "b.txt.xz", "wt", encoding="utf-8") as stream:
+        stream.write("第三段")
+    assert paragraphs(tmp_path / "a.txt") == ["第一段", "第二段"]
+    assert paragraphs(tmp_path) == ["第一段", "第二段", "第三段"]
+    lines = '{"id": "1", "text": "甲\\n\\n乙", "spans": []}\n\n{"id": "2", "text": "丙"}\n'
+    (tmp_path / "c.jsonl").write_text(lines, encoding="utf-8")
+    assert paragraphs(tmp_path / "c.jsonl") == ["甲", "乙", "丙"]
+    (tmp_path / "c.jsonl").write_text(lines + "{}\n", encoding="utf-8")
+    with pytest.raises(FormatError, match=r"c\.jsonl:4: no report"):
+        paragraphs(tmp_path / "c.jsonl")

@@ -2,7 +2,7 @@
 
     python -m training.teacher TEXT --output TAGGED.jsonl [--characters 10000000] [--processes 2]
 
-TEXT holds one paragraph a line (``.xz`` is read as it is). Each output line is
+TEXT holds one paragraph a line (``.xz`` is read as it is), or is report JSONL. Each output line is
 ``{"text": str, "words": [[length, tag], ...]}`` with lengths in code points that add up to the
 text's; the tags are LAC's parts of speech and names (n, v, PER, LOC, ORG, TIME, ...).
 ``training.adapt`` trains on them with a head of its own that is dropped afterwards.
@@ -29,16 +29,33 @@ _teacher: Any = None
 
 
 def paragraphs(path: str | Path) -> list[str]:
-    """Lines that are not blank of a UTF-8 text file (plain or xz) or of all those in a folder."""
+    """Lines that are not blank of a UTF-8 text file (plain or xz) or of all those in a folder.
+
+    Of report JSONL, whatever its labels, the lines of the texts.
+
+    Raises:
+        FormatError: not UTF-8, or a broken line of report JSONL.
+    """
     path = Path(path)
     if path.is_dir():
         return [line for file in sorted(path.rglob("*.txt*")) for line in paragraphs(file)]
     opener = lzma.open if path.suffix == ".xz" else open
     try:
         with opener(path, "rt", encoding="utf-8") as stream:
-            return [line.rstrip("\n") for line in stream if line.strip()]
+            lines = [(n, line.rstrip("\n")) for n, line in enumerate(stream, 1) if line.strip()]
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: not UTF-8 at byte {error.start}; convert it first") from error
+    if path.suffix != ".jsonl":
+        return [line for _, line in lines]
+    texts = [_text(line, f"{path}:{number}") for number, line in lines]
+    return [line for text in texts for line in text.split("\n") if line.strip()]
+
+
+def _text(line: str, where: str) -> str:
+    try:
+        return str(json.loads(line)["text"])
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise FormatError(f"{where}: no report; give one JSON object with text a line") from error
 
 
 def tag_paragraphs(texts: Iterable[str], processes: int = 1) -> Iterator[dict[str, Any]]:
