@@ -15,7 +15,7 @@ from transformers import AutoModelForTokenClassification
 from training.config import load_config
 from training.distil import DistilConfig, distil, main
 from training.distillation.comparison import compare_models
-from training.distillation.student import with_layers
+from training.distillation.student import narrowed, with_layers
 from training.distillation.targets import TargetWindows, distillation_loss, pack, soft_targets
 from zhibiao import Extractor, FormatError, ModelError, Report, parse_tagged, write_jsonl
 from zhibiao.characters import CharacterEncoder
@@ -107,6 +107,23 @@ def test_student_starts_with_the_teachers_layers(tiny_model: Path) -> None:
     for bad in (0, 3, [], [1, 0], [0, 0], [2], [-1]):
         with pytest.raises(ModelError, match=r"layers: .* teacher of 2"):
             with_layers(teacher, bad)
+
+
+def test_a_narrow_student_keeps_its_strongest_neurons(tiny_model: Path) -> None:
+    model = AutoModelForTokenClassification.from_pretrained(tiny_model, dtype=torch.float32)
+    size = model.config.intermediate_size
+    for layer in model.bert.encoder.layer:  # every second neuron does nothing
+        with torch.no_grad():
+            layer.output.dense.weight[:, ::2] = 0
+    student = narrowed(model, size // 2).eval()
+    assert student.config.intermediate_size == size // 2
+    assert student.bert.encoder.layer[0].intermediate.dense.weight.shape[0] == size // 2
+    ids = torch.arange(6, 20)[None]
+    with torch.no_grad():
+        assert torch.allclose(student(ids).logits, model.eval()(ids).logits, atol=1e-5)
+    for bad in (0, size + 1):
+        with pytest.raises(ModelError, match=r"intermediate: .* cannot be taken"):
+            narrowed(model, bad)
 
 
 def test_pack() -> None:

@@ -142,7 +142,14 @@ def distil(config: DistilConfig, console: Console | None = None) -> tuple[Path, 
         spans_to_tags(len(report.text), report.spans, labels) for report in gold
     ]
     source = config.student or config.teacher
-    model = make_student(source, labels, output, layers=config.layers, dropout=config.dropout)
+    model = make_student(
+        source,
+        labels,
+        output,
+        layers=config.layers,
+        intermediate=config.intermediate,
+        dropout=config.dropout,
+    )
     positions = model.config.max_position_embeddings
     if config.window + 2 > positions:
         raise FormatError(

@@ -43,6 +43,9 @@ class DistilConfig(Config):
     student: str | None = None
     """Folder or hub name of another encoder, in place of layers."""
 
+    intermediate: int | None = Field(default=None, ge=1)
+    """Neurons that the student keeps in each feed-forward part; null keeps all."""
+
     unlabelled: str | None = None
     """Text, one paragraph a line, plain or xz, or a folder of such files."""
 

@@ -1,6 +1,7 @@
-"""The student before training: some of the teacher's layers, or another encoder.
+"""The student before training: some of the teacher's layers, or another encoder; narrower or not.
 
-Layers of the teacher as a start: DistilBERT (Sanh et al. 2019).
+Layers of the teacher as a start: DistilBERT (Sanh et al. 2019). Whole neurons cut by the size of
+their weights: structured magnitude pruning (Li et al. 2017).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from training.weights import TOKENIZER_FILES
 from zhibiao.errors import ModelError
 from zhibiao.tagging import tags_of
 
-__all__ = ["make_student", "with_layers"]
+__all__ = ["make_student", "narrowed", "with_layers"]
 
 _LAYER = re.compile(r"(.*encoder\.layer\.)(\d+)(\..*)")
 
@@ -29,12 +30,13 @@ def make_student(
     output: Path,
     *,
     layers: int | list[int] | None = None,
+    intermediate: int | None = None,
     dropout: float = 0.1,
 ) -> Any:
     """A token classifier of ``source``, or of some of its layers; ``output`` gets its tokenizer.
 
     Raises:
-        ModelError: no such encoder, or one without the wanted layers.
+        ModelError: no such encoder, or one without the wanted layers or neurons.
     """
     tags = tags_of(labels)
     naming = {
@@ -58,6 +60,8 @@ def make_student(
         source, dtype=torch.float32, ignore_mismatched_sizes=True, **naming
     )
     student = model if layers is None else with_layers(model, layers)
+    if intermediate is not None:
+        student = narrowed(student, intermediate)
     # On a CPU the backward of fused attention takes nearly half of a step.
     if not torch.cuda.is_available():
         student.set_attn_implementation("eager")
@@ -88,13 +92,40 @@ def with_layers(teacher: Any, wanted: int | list[int]) -> Any:
                 weights[f"{match[1]}{place[match[2]]}{match[3]}"] = value
         else:
             weights[name] = value
-    settings = teacher.config.to_dict() | {"num_hidden_layers": len(chosen)}
+    return _rebuilt(teacher, "layers", weights, num_hidden_layers=len(chosen))
+
+
+def narrowed(model: Any, neurons: int) -> Any:
+    """A copy of a token classifier whose feed-forward parts keep only ``neurons`` neurons.
+
+    Those stay whose incoming and outgoing weights are largest (the product of their norms), in
+    their order.
+
+    Raises:
+        ModelError: it has fewer neurons, or keeps them under other names than BERT does.
+    """
+    size = model.config.intermediate_size
+    if not 0 < neurons <= size:
+        raise ModelError(f"intermediate: {neurons} cannot be taken from {size}; give 1 to {size}")
+    weights = model.state_dict()
+    for name in [name for name in weights if name.endswith(".intermediate.dense.weight")]:
+        layer = name.removesuffix("intermediate.dense.weight")
+        bias, after = f"{layer}intermediate.dense.bias", f"{layer}output.dense.weight"
+        strength = weights[name].norm(dim=1) * weights[after].norm(dim=0)
+        kept = strength.topk(neurons).indices.sort().values
+        weights[name], weights[bias] = weights[name][kept], weights[bias][kept]
+        weights[after] = weights[after][:, kept]
+    return _rebuilt(model, "intermediate", weights, intermediate_size=neurons)
+
+
+def _rebuilt(model: Any, what: str, weights: dict[str, Any], **changes: int) -> Any:
+    settings = model.config.to_dict() | changes
     settings.pop("layer_types", None)
-    student = type(teacher)(type(teacher.config)(**settings))
+    student = type(model)(type(model.config)(**settings))
     try:
         student.load_state_dict(weights)
     except RuntimeError as error:
         raise ModelError(
-            f"layers: a {teacher.config.model_type} keeps its layers elsewhere; use student"
+            f"{what}: a {model.config.model_type} keeps its layers elsewhere; use student"
         ) from error
     return student.float()
