@@ -206,7 +206,7 @@ def test_a_tiny_student(config: DistilConfig, tiny_model: Path) -> None:
     assert settings["teacher"]["name"] == "tiny"
     assert settings["config"]["temperature"] == 2.0
     assert settings["data"]["train"]["reports"] == 4
-    assert settings["data"]["unlabelled"]["characters"] > 300
+    assert settings["distillation"]["unlabelled"]["characters"] > 300
     student = AutoModelForTokenClassification.from_pretrained(output)
     assert student.config.num_hidden_layers == 1
     assert student.config.id2label[1] == "B-机构"
@@ -228,13 +228,14 @@ def test_a_tiny_student(config: DistilConfig, tiny_model: Path) -> None:
 
 def test_varied_copies_are_learned_too(config: DistilConfig) -> None:
     output, _ = distil(config.model_copy(update={"copies": 2, "epochs": 1}), QUIET)
-    data = json.loads((output / "zhibiao.json").read_text(encoding="utf-8"))["data"]
-    assert data["copies"]["reports"] == 2 * data["train"]["reports"] == 8
+    settings = json.loads((output / "zhibiao.json").read_text(encoding="utf-8"))
+    more = settings["distillation"]
+    assert more["copies"]["reports"] == 2 * settings["data"]["train"]["reports"] == 8
     (kept,) = Path(config.cache).glob("*.npy")
     texts = [report.text for report in read_reports(config.train[0])]
-    gold, copied = sum(map(len, texts)), data["copies"]["characters"]
+    gold, copied = sum(map(len, texts)), more["copies"]["characters"]
     # The teacher was asked about the copies as well, and they are no copies letter by letter.
-    assert len(np.load(kept)) == gold + copied + data["unlabelled"]["characters"]
+    assert len(np.load(kept)) == gold + copied + more["unlabelled"]["characters"]
     assert copied != 2 * gold
 
 

@@ -33,13 +33,13 @@ from transformers import (
 
 from training.augment import Augmenter
 from training.config import load_config, options_of
-from training.dataset import data_hash
 from training.distillation.comparison import compare_models, comparison_table, score
 from training.distillation.settings import DistilConfig
 from training.distillation.student import make_student
 from training.distillation.targets import TargetWindows, distillation_loss, pack, soft_targets
 from training.program import one_line_errors
 from training.provenance import git_state, packages
+from training.sources import describe_data
 from training.teacher import paragraphs
 from training.weights import save_weights
 from zhibiao.backends import TorchBackend
@@ -197,9 +197,11 @@ def distil(config: DistilConfig, console: Console | None = None) -> tuple[Path, 
     _write_json(output / "history.json", trainer.state.log_history)
     record = _record(config, teacher, scores)
     record["data"] = {
-        "train": {"reports": len(reports), "hash": data_hash(reports)},
+        "train": describe_data(config.train, reports),
+        "validation": describe_data(config.validation, validation),
+    }
+    record["distillation"] = {
         "copies": {"reports": len(copies), "characters": sum(len(r.text) for r in copies)},
-        "validation": {"reports": len(validation), "hash": data_hash(validation)},
         "unlabelled": {"characters": sum(map(len, unlabelled))},
     }
     _write_json(output / "zhibiao.json", record)
