@@ -32,7 +32,11 @@ from zhibiao.tagging import TAGS
 
 
 def test_ready_configs_load(root: Path) -> None:
-    kinds: dict[str, type[Config]] = {"adapt": AdaptConfig, "distil": DistilConfig}
+    kinds: dict[str, type[Config]] = {
+        "adapt": AdaptConfig,
+        "adapt_cluener": AdaptConfig,
+        "distil": DistilConfig,
+    }
     names = {path.stem for path in (root / "configs").glob("*.yaml")}
     for name in sorted(names):
         load_config(kinds.get(name, TrainConfig), root / "configs" / f"{name}.yaml")
