@@ -36,6 +36,7 @@ PROGRAMS = (
     "training.compare_records",
     "training.model_card",
     "training.calibrate",
+    "training.soup",
     "training.convert",
     "training.check_data",
     "training.study",
