@@ -102,7 +102,7 @@ def _readers(choices: Choices) -> None:
     except ReadError as error:
         message = str(error)
         assert message.isprintable(), message
-        assert "; " in message, message
+        assert "；" in message, message
     else:
         check_document(found)
         if choices.once_in(16):
