@@ -107,7 +107,8 @@ def test_the_circle(own_label_studio: Any, root: Path, tmp_path: Path) -> None:
         *("epochs=1", f"output={places['runs/continued']}", "bf16=false"),
         *(f'train=["{places["corpus"]}:train"]', f'validation=["{places["corpus"]}:validation"]'),
     )
-    run(steps["training.export",], "--data", f"{places['corpus']}:validation")
+    # As documented, on data:test: a handful of reports is too few for the gate's hundredths.
+    run(steps["training.export",])
     evaluations = [words for words in commands(root) if "training.evaluate_model" in words]
     scores = []
     for number, words in enumerate(evaluations):
