@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ from typing import Any
 import torch
 from transformers import AutoModelForTokenClassification
 
+from training.pretrained import fetch_tokenizer
 from training.program import one_line_errors
 from training.provenance import git_state, packages
-from training.weights import TOKENIZER_FILES, save_weights
+from training.weights import save_weights
 from zhibiao.errors import ModelError
 from zhibiao.files import replacing
 from zhibiao.model_directory import ModelDirectory
@@ -43,26 +43,25 @@ def average_models(directories: Sequence[str | Path], output: str | Path) -> Pat
         raise ModelError("give at least two model directories to average")
     models = [ModelDirectory.open(path, labels=None) for path in directories]
     first, output = models[0], Path(output)
-    total: dict[str, torch.Tensor] = {}
+    vocabulary = _vocabulary(first)
     for model in models:
-        network = _network(model)
-        weights = network.state_dict()
-        shapes = {name: value.shape for name, value in weights.items()}
         if model.transitions is not None:
             raise ModelError(f"{model.path}: a CRF's transitions have no mean; use head=softmax")
         if model.labels != first.labels:
             raise ModelError(f"{model.path}: labels differ from those of {first.path}")
-        if total and shapes != {name: value.shape for name, value in total.items()}:
-            raise ModelError(f"{model.path}: weights of another shape than those of {first.path}")
-        if _vocabulary(model) != _vocabulary(first):
+        if _vocabulary(model) != vocabulary:
             raise ModelError(f"{model.path}: another vocabulary than that of {first.path}")
+    network = _network(first)
+    total = {name: value.clone() for name, value in network.state_dict().items()}
+    shapes = {name: value.shape for name, value in total.items()}
+    for model in models[1:]:
+        weights = _network(model).state_dict()
+        if {name: value.shape for name, value in weights.items()} != shapes:
+            raise ModelError(f"{model.path}: weights of another shape than those of {first.path}")
         for name, value in weights.items():
-            total[name] = total[name] + value if name in total else value.clone()
+            total[name] += value
     network.load_state_dict({name: value / len(models) for name, value in total.items()})
-    output.mkdir(parents=True, exist_ok=True)
-    for name in TOKENIZER_FILES:
-        if (first.path / name).is_file():
-            shutil.copyfile(first.path / name, output / name)
+    fetch_tokenizer(first.path, output)
     (output / "model.onnx").unlink(missing_ok=True)
     save_weights(network, output)
     settings = json.loads((first.path / "zhibiao.json").read_text(encoding="utf-8"))
