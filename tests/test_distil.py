@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -138,7 +139,7 @@ def test_targets_are_computed_once(
 ) -> None:
     teacher = Extractor.from_pretrained(tiny_model, backend="torch")
     texts = ["全县专利申请量达813件。" * 9, "", "科技局公司"]
-    soft = soft_targets(teacher, texts, tmp_path, QUIET)
+    soft = soft_targets([teacher], texts, tmp_path, QUIET)
     assert soft.dtype == np.float16
     expected = np.concatenate(teacher.log_probabilities(texts))
     assert soft.shape == expected.shape
@@ -151,12 +152,43 @@ def test_targets_are_computed_once(
         return original(texts)
 
     monkeypatch.setattr(teacher, "log_probabilities", count)
-    assert np.array_equal(soft_targets(teacher, texts, tmp_path, QUIET), soft)
+    assert np.array_equal(soft_targets([teacher], texts, tmp_path, QUIET), soft)
     assert not asked
     # The same characters in other texts have other contexts.
-    soft_targets(teacher, ["全县专利申请量达813件。" * 9, "科技局", "公司"], tmp_path, QUIET)
+    soft_targets([teacher], ["全县专利申请量达813件。" * 9, "科技局", "公司"], tmp_path, QUIET)
     assert len(asked) == 1
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".npy", ".npy"]
+
+
+def test_several_teachers_mean_their_mean(
+    tiny_model: Path, tmp_path: Path, config: DistilConfig
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tiny_model, other)
+    network = AutoModelForTokenClassification.from_pretrained(other)
+    with torch.no_grad():
+        network.classifier.bias += torch.randn(13, generator=torch.Generator().manual_seed(3))
+    network.save_pretrained(other)
+    paths = [tiny_model, other]
+    teachers = [Extractor.from_pretrained(path, backend="torch") for path in paths]
+    texts = ["全县专利申请量达813件。" * 9, "科技局公司"]
+    soft = soft_targets(teachers, texts, tmp_path / "cache", QUIET)
+    first, second = (np.exp(np.concatenate(t.log_probabilities(texts))) for t in teachers)
+    assert np.abs(first - second).max() > 0.05
+    np.testing.assert_allclose(np.exp(soft), (first + second) / 2, atol=2e-3)
+
+    both = config.model_copy(update={"teacher": [str(path) for path in paths]})
+    output, _ = distil(both, QUIET)
+    settings = json.loads((output / "zhibiao.json").read_text(encoding="utf-8"))
+    assert [teacher["name"] for teacher in settings["teachers"]] == ["tiny", "tiny"]
+    rows = json.loads((output / "comparison.json").read_text(encoding="utf-8"))
+    assert [row["model"] for row in rows] == [str(tiny_model), str(other), str(output)]
+
+    record = other / "zhibiao.json"
+    settings = json.loads(record.read_text(encoding="utf-8"))
+    record.write_text(json.dumps(settings | {"transitions": np.zeros((13, 13)).tolist()}))
+    with pytest.raises(ModelError, match="other: several teachers have a mean only with head=soft"):
+        distil(both, QUIET)
 
 
 def test_windows_stand_beside_their_targets(tiny_model: Path) -> None:
@@ -203,7 +235,7 @@ def test_a_tiny_student(config: DistilConfig, tiny_model: Path) -> None:
     losses = [row["loss"] for row in history if "loss" in row]
     assert losses[-1] < 0.7 * losses[0]
     settings = json.loads((output / "zhibiao.json").read_text(encoding="utf-8"))
-    assert settings["teacher"]["name"] == "tiny"
+    assert [teacher["name"] for teacher in settings["teachers"]] == ["tiny"]
     assert settings["config"]["temperature"] == 2.0
     assert settings["data"]["train"]["reports"] == 4
     assert settings["distillation"]["unlabelled"]["characters"] > 300
@@ -259,12 +291,13 @@ def test_another_encoder_as_student(config: DistilConfig, tmp_path: Path) -> Non
         ("layers: 1\nsoft_weight: 0.0\ngold_weight: 0.0", "nothing to learn"),
         ("layers: 1\ntemperature: 0.0", "temperature: "),
         ("layers: 1\noverlap: 200", "more than half of window"),
+        ("layers: 1\nteacher: []", "teacher: give at least one model directory"),
         ("layer: 1", "unknown key 'layer'; did you mean 'layers'?"),
     ],
 )
 def test_config_errors(tmp_path: Path, line: str, message: str) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text(f"name: a\nteacher: t\noutput: o\ntrain: [a:b]\nvalidation: [a:c]\n{line}\n")
+    path.write_text(f"teacher: t\nname: a\noutput: o\ntrain: [a:b]\nvalidation: [a:c]\n{line}\n")
     with pytest.raises(FormatError) as caught:
         load_config(DistilConfig, path)
     assert message in str(caught.value)
@@ -284,7 +317,9 @@ def test_wrong_use(
         distil(config.model_copy(update={"teacher": str(tmp_path / "none")}), QUIET)
     with pytest.raises(FormatError, match=r"window 511 does not fit .* 512 positions"):
         distil(config.model_copy(update={"window": 511}), QUIET)
-    with pytest.raises(ModelError, match="the hub gives none; use a local folder"):
+    with pytest.raises(
+        ModelError, match=r"nobody/nothing: not to be had from .* to a local folder"
+    ):
         distil(config.model_copy(update={"layers": None, "student": "nobody/nothing"}), QUIET)
     with pytest.raises(SystemExit) as caught:
         main(["--compare", "x"])

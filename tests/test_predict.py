@@ -85,6 +85,25 @@ def test_folder_gives_all_outputs(
     assert shown.err == ""
 
 
+def test_a_folder_names_the_documents_it_could_not_read(
+    reports: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (reports / "2016" / "旧总结.doc").write_bytes(b"\xd0\xcf\x11\xe0")
+    (reports / "附件.OFD").write_bytes(b"PK")
+    (reports / "总结.doc").write_bytes(b"\xd0\xcf\x11\xe0")  # 总结.txt stands beside it
+    (reports / "照片.png").write_bytes(b"\x89PNG")
+    assert call(tmp_path / "out", reports) == 1
+    assert [item["id"] for item in predictions(tmp_path / "out")] == [
+        "总结.txt",
+        "2016/总结.md",
+        "2016/总结.txt",
+    ]
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if "旧总结.doc" in line and "另存为 .docx" in line]
+    assert [line for line in lines if "附件.OFD" in line and "打印成 .pdf" in line]
+    assert not [line for line in lines if "/总结.doc" in line or "照片.png" in line]
+
+
 def test_outputs_get_ordinary_rights(reports: Path, tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.mkdir()

@@ -6,8 +6,9 @@
 The student learns the teacher's tag distributions on unlabelled text and on the gold reports
 (soft targets at temperature T, their loss times T squared: Hinton et al. 2015), and the gold tags
 themselves. It begins with some of the teacher's layers (DistilBERT: Sanh et al. 2019) or as
-another encoder. The teacher runs once: its log-probabilities are kept on disk in half precision,
-under a hash of teacher and text. The end is a table of size, speed and F1 of both.
+another encoder. Several teachers stand for their mean. They run once: the log-probabilities are
+kept on disk in half precision, under a hash of teachers and text. The end is a table of size,
+speed and F1 of all.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from training.weights import save_weights
 from zhibiao.backends import TorchBackend
 from zhibiao.characters import CharacterEncoder
 from zhibiao.corpus import read_reports
-from zhibiao.errors import FormatError
+from zhibiao.errors import FormatError, ModelError
 from zhibiao.extractor import Extractor
 from zhibiao.files import replacing
 from zhibiao.metrics import Scores
@@ -118,7 +119,7 @@ def distil(config: DistilConfig, console: Console | None = None) -> tuple[Path, 
 
     Raises:
         FormatError: broken data, a report in training and validation, or a loss that is no number.
-        ModelError: a teacher without the wanted layers or weights.
+        ModelError: a teacher without the wanted layers or weights, or teachers of two label sets.
     """
     console = console or Console(emoji=False, stderr=True)
     set_seed(config.seed)
@@ -128,8 +129,8 @@ def distil(config: DistilConfig, console: Console | None = None) -> tuple[Path, 
     output.mkdir(parents=True, exist_ok=True)
     cuda = config.device != "cpu" and torch.cuda.is_available()
     device = "cuda" if cuda else "cpu"
-    teacher = Extractor.from_pretrained(config.teacher, backend="torch", device=device, labels=None)
-    labels = teacher.labels
+    teachers = _teachers(config, device)
+    labels = teachers[0].labels
     reports = [r for source in config.train for r in read_reports(source, labels)]
     validation = [r for source in config.validation for r in read_reports(source, labels)]
     shared = {r.id for r in reports} & {r.id for r in validation}
@@ -141,7 +142,7 @@ def distil(config: DistilConfig, console: Console | None = None) -> tuple[Path, 
     tags: list[npt.NDArray[np.int64] | None] = [
         spans_to_tags(len(report.text), report.spans, labels) for report in gold
     ]
-    source = config.student or config.teacher
+    source = config.student or config.teachers[0]
     model = make_student(
         source,
         labels,
@@ -158,7 +159,7 @@ def distil(config: DistilConfig, console: Console | None = None) -> tuple[Path, 
     lines = paragraphs(config.unlabelled) if config.unlabelled else []
     unlabelled = pack(lines, config.window, config.characters)
     texts, tags = texts + unlabelled, tags + [None] * len(unlabelled)
-    soft = soft_targets(teacher, texts, Path(config.cache), console)
+    soft = soft_targets(teachers, texts, Path(config.cache), console)
     characters = CharacterEncoder.from_directory(output)
     windows = TargetWindows(texts, tags, soft, characters, config.window)
     settings = ModelDirectory(
@@ -167,9 +168,9 @@ def distil(config: DistilConfig, console: Console | None = None) -> tuple[Path, 
         window=config.window,
         overlap=config.overlap,
         # The student imitates the teacher's log-probabilities, its temperature in them.
-        transitions=teacher.settings.decoder.transitions,
-        touching=teacher.settings.touching,
-        lone=teacher.settings.lone,
+        transitions=teachers[0].settings.decoder.transitions,
+        touching=teachers[0].settings.touching,
+        lone=teachers[0].settings.lone,
         labels=labels,
     )
     extractor = Extractor(TorchBackend(model, device), characters, settings, threads=1, gpu=cuda)
@@ -195,7 +196,7 @@ def distil(config: DistilConfig, console: Console | None = None) -> tuple[Path, 
     (output / "model.onnx").unlink(missing_ok=True)
     save_weights(model, output)
     _write_json(output / "history.json", trainer.state.log_history)
-    record = _record(config, teacher, scores)
+    record = _record(config, teachers, scores)
     record["data"] = {
         "train": describe_data(config.train, reports),
         "validation": describe_data(config.validation, validation),
@@ -206,10 +207,24 @@ def distil(config: DistilConfig, console: Console | None = None) -> tuple[Path, 
     }
     _write_json(output / "zhibiao.json", record)
     shutil.rmtree(output / "checkpoints", ignore_errors=True)
-    rows = compare_models([config.teacher, config.output], validation, backend="torch")
+    rows = compare_models([*config.teachers, config.output], validation, backend="torch")
     _write_json(output / "comparison.json", rows)
     console.print(comparison_table(rows))
     return output, scores
+
+
+def _teachers(config: DistilConfig, device: str) -> list[Extractor]:
+    teachers = [
+        Extractor.from_pretrained(path, backend="torch", device=device, labels=None)
+        for path in config.teachers
+    ]
+    for teacher in teachers[1:]:
+        path = teacher.settings.path
+        if teacher.labels != teachers[0].labels:
+            raise ModelError(f"{path}: labels differ from those of {teachers[0].settings.path}")
+        if teacher.settings.transitions is not None or teachers[0].settings.transitions is not None:
+            raise ModelError(f"{path}: several teachers have a mean only with head=softmax")
+    return teachers
 
 
 def _copies(config: DistilConfig, reports: list[Report]) -> list[Report]:
@@ -249,8 +264,8 @@ def _training_arguments(config: DistilConfig, output: Path, *, cuda: bool) -> Tr
     )
 
 
-def _record(config: DistilConfig, teacher: Extractor, scores: Scores) -> dict[str, Any]:
-    decoder = teacher.settings.decoder
+def _record(config: DistilConfig, teachers: list[Extractor], scores: Scores) -> dict[str, Any]:
+    decoder = teachers[0].settings.decoder
     transitions = decoder.transitions
     return {
         "name": config.name,
@@ -264,7 +279,7 @@ def _record(config: DistilConfig, teacher: Extractor, scores: Scores) -> dict[st
         "transitions": None if transitions is None else transitions.tolist(),
         "seed": config.seed,
         "config": config.model_dump(mode="json"),
-        "teacher": teacher.info,
+        "teachers": [teacher.info for teacher in teachers],
         "git": git_state(),
         "packages": packages(),
         "metrics": {"validation": scores.to_dict()},

@@ -6,14 +6,29 @@ import glob
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from zhibiao.readers import SUFFIXES
+from zhibiao.readers import PROSE_SUFFIXES, SUFFIXES
 
-__all__ = ["KNOWN_SUFFIXES", "Lines", "Source", "find_sources", "printable"]
+__all__ = [
+    "KNOWN_SUFFIXES",
+    "LISTED_SUFFIXES",
+    "Lines",
+    "Source",
+    "find_sources",
+    "is_listed",
+    "printable",
+]
 
 KNOWN_SUFFIXES: tuple[str, ...] = (*SUFFIXES, ".jsonl")
-"""Suffixes, in lower case, that are read when a folder is given."""
+"""Suffixes, in lower case, of the files that can be read."""
+
+LISTED_SUFFIXES: tuple[str, ...] = (*KNOWN_SUFFIXES, *PROSE_SUFFIXES)
+"""Suffixes, in lower case, of the files that a folder gives.
+
+The reader refuses .doc and its like with the remedy: a report that was not read is named and not
+silently missing. Pictures and tables in a folder are no reports.
+"""
 
 # Office programs lock an open document with a companion file of this prefix.
 _TEMPORARY = "~$"
@@ -68,9 +83,11 @@ def find_sources(
     """Expand files, folders (recursively), glob patterns and ``-`` into sources.
 
     Sources keep the order of the arguments; folders are walked in sorted order. A file reached
-    twice is read once. In folders only known suffixes count; hidden files, ``~$`` lock files and
-    ``outputs`` (this run's own results, perhaps of an earlier run) are passed over. Ids are paths
-    below ``folder``, by default below the folder that all files found have in common.
+    twice is read once. In folders only the suffixes count that can be read, and those of other
+    text documents (.doc, .wps), whose reading tells the remedy (:func:`is_listed`); hidden files,
+    ``~$`` lock files and ``outputs`` (this run's own results, perhaps of an earlier run) are
+    passed over. Ids are paths below ``folder``, by default below the folder that all files found
+    have in common.
 
     Returns:
         The sources, and one line for each argument or folder that gave nothing.
@@ -80,6 +97,19 @@ def find_sources(
         search.add(argument)
     base = _common_folder(search.roots) if folder is None else str(folder)
     return [_source(path, base) for path in search.found.values()], search.failures
+
+
+def is_listed(name: str, beside: Collection[str]) -> bool:
+    """Whether a folder gives the file ``name``; ``beside`` are the names in the same folder.
+
+    Hidden files and lock files are passed over, and so is a .doc that was saved as .docx (.pdf,
+    .txt, ...) in the same place, as the reader asks for.
+    """
+    path = PurePosixPath(name)
+    suffix = path.suffix.lower()
+    if name.startswith((".", _TEMPORARY)) or suffix not in LISTED_SUFFIXES:
+        return False
+    return suffix in KNOWN_SUFFIXES or not any(path.stem + known in beside for known in SUFFIXES)
 
 
 def printable(path: str | Path) -> str:
@@ -141,8 +171,7 @@ class _Search:
             for name in sorted(names):
                 path = Path(parent, name)
                 if (
-                    not name.startswith((".", _TEMPORARY))
-                    and path.suffix.lower() in KNOWN_SUFFIXES
+                    is_listed(name, names)
                     and path.is_file()
                     and os.path.realpath(path) not in self.skipped
                 ):

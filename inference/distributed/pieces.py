@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from inference.distributed.stores import is_uri, open_location
 from zhibiao.errors import ReadError
-from zhibiao.sources import KNOWN_SUFFIXES, Lines, find_sources
+from zhibiao.sources import Lines, find_sources, is_listed
 
 __all__ = ["PARQUET", "REPORTS", "Piece", "find_pieces"]
 
@@ -111,12 +112,7 @@ def _find_remote(arguments: Sequence[str]) -> tuple[list[Piece], list[str]]:
         files = [info]
         if info.type == pyarrow.fs.FileType.Directory:
             selector = pyarrow.fs.FileSelector(path, recursive=True)
-            below = len(path.rstrip("/")) + 1
-            files = [
-                one
-                for one in sorted(filesystem.get_file_info(selector), key=lambda one: one.path)
-                if one.is_file and _is_wanted(one.path[below:])
-            ]
+            files = _wanted(filesystem.get_file_info(selector), path)
             roots.append(path.rstrip("/"))
         else:
             roots.append(os.path.dirname(path))
@@ -137,7 +133,16 @@ def _find_remote(arguments: Sequence[str]) -> tuple[list[Piece], list[str]]:
     ], unmatched
 
 
-def _is_wanted(below: str) -> bool:
-    path = PurePosixPath(below)
-    hidden = any(part.startswith((".", "~$")) for part in path.parts)
-    return not hidden and path.suffix.lower() in (*KNOWN_SUFFIXES, PARQUET)
+def _wanted(infos: Iterable[Any], folder: str) -> list[Any]:
+    """Those files below a folder that are to be read, in order, as of a folder on a disk."""
+    files = {PurePosixPath(one.path): one for one in infos if one.is_file}
+    beside: dict[PurePosixPath, set[str]] = defaultdict(set)
+    for path in files:
+        beside[path.parent].add(path.name)
+
+    def is_wanted(path: PurePosixPath) -> bool:
+        if any(part.startswith((".", "~$")) for part in path.relative_to(folder).parts):
+            return False
+        return path.suffix.lower() == PARQUET or is_listed(path.name, beside[path.parent])
+
+    return [files[path] for path in sorted(files, key=str) if is_wanted(path)]

@@ -22,8 +22,8 @@ class DistilConfig(Config):
     name: str
     """Name of the student."""
 
-    teacher: str
-    """Model directory with model.safetensors."""
+    teacher: str | list[str]
+    """Model directory with model.safetensors, or several, whose mean is then learned."""
 
     output: str
     """Folder of the student."""
@@ -38,7 +38,7 @@ class DistilConfig(Config):
     """Version of the student."""
 
     layers: int | list[int] | None = None
-    """How many of the teacher's layers to take, evenly spaced, or which (from 0)."""
+    """How many of the (first) teacher's layers to take, evenly spaced, or which (from 0)."""
 
     student: str | None = None
     """Folder or hub name of another encoder, in place of layers."""
@@ -115,8 +115,15 @@ class DistilConfig(Config):
     resume: bool = False
     """Go on from the last checkpoint in the output folder."""
 
+    @property
+    def teachers(self) -> list[str]:
+        """All of them."""
+        return [self.teacher] if isinstance(self.teacher, str) else self.teacher
+
     @model_validator(mode="after")
     def _one_student(self) -> Self:
+        if not self.teacher:
+            raise ValueError("teacher: give at least one model directory")
         if (self.layers is None) == (self.student is None):
             raise ValueError("give layers (of the teacher) or student (another encoder), not both")
         if not self.soft_weight + self.gold_weight:

@@ -7,15 +7,14 @@ their weights: structured magnitude pruning (Li et al. 2017).
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForTokenClassification, AutoTokenizer
+from transformers import AutoModelForTokenClassification
 
-from training.weights import TOKENIZER_FILES
+from training.pretrained import fetch_tokenizer
 from zhibiao.errors import ModelError
 from zhibiao.tagging import tags_of
 
@@ -45,17 +44,7 @@ def make_student(
         "label2id": {tag: number for number, tag in enumerate(tags)},
         "classifier_dropout": dropout,
     }
-    if Path(source).is_dir():
-        for name in TOKENIZER_FILES:
-            if (Path(source) / name).is_file():
-                shutil.copyfile(Path(source) / name, output / name)
-    else:
-        try:
-            AutoTokenizer.from_pretrained(source).save_pretrained(output)
-        except OSError as error:
-            raise ModelError(
-                f"student: {source!r} is no folder here and the hub gives none; use a local folder"
-            ) from error
+    fetch_tokenizer(source, output)
     model = AutoModelForTokenClassification.from_pretrained(
         source, dtype=torch.float32, ignore_mismatched_sizes=True, **naming
     )

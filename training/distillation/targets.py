@@ -1,7 +1,7 @@
 """What a teacher says about text, kept on disk, and the windows and loss to learn it with.
 
 Soft targets at temperature T, their loss times T squared: Hinton et al. 2015 (Distilling the
-knowledge in a neural network).
+knowledge in a neural network), who also learn from the mean of several models.
 """
 
 from __future__ import annotations
@@ -47,9 +47,16 @@ def pack(paragraphs: Iterable[str], window: int, characters: int) -> list[str]:
     return [*packed, held] if held else packed
 
 
-def soft_targets(teacher: Extractor, texts: Sequence[str], folder: Path, console: Console) -> Half:
-    """The teacher's log-probabilities of all characters, (characters, tags), mapped from disk."""
-    digest = hashlib.sha256(teacher.settings.digest.encode())
+def soft_targets(
+    teachers: Sequence[Extractor], texts: Sequence[str], folder: Path, console: Console
+) -> Half:
+    """Log of the teachers' mean probabilities of all characters, (characters, tags), from disk.
+
+    The teachers have one label set.
+    """
+    digest = hashlib.sha256()
+    for teacher in teachers:
+        digest.update(teacher.settings.digest.encode())
     for text in texts:
         digest.update(f"{len(text)} {text}".encode())
     path = folder / f"{digest.hexdigest()[:24]}.npy"
@@ -58,11 +65,14 @@ def soft_targets(teacher: Extractor, texts: Sequence[str], folder: Path, console
         total = sum(len(text) for text in texts)
         partial = path.with_suffix(".partial")
         held = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
-            partial, "w+", np.float16, (total, 2 * len(teacher.labels) + 1)
+            partial, "w+", np.float16, (total, 2 * len(teachers[0].labels) + 1)
         )
         place = 0
         for first in range(0, len(texts), _CHUNK):
-            for found in teacher.log_probabilities(list(texts[first : first + _CHUNK])):
+            chunk = list(texts[first : first + _CHUNK])
+            answers = [teacher.log_probabilities(chunk) for teacher in teachers]
+            for of_text in zip(*answers, strict=True):
+                found = np.logaddexp.reduce(of_text) - np.log(len(teachers))
                 # Half precision ends at -65504; a certain tag's rivals are far above that.
                 held[place : place + len(found)] = found
                 place += len(found)

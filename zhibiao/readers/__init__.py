@@ -23,7 +23,15 @@ from zhibiao.readers.limits import Limits
 from zhibiao.readers.parsing import PARSED
 from zhibiao.readers.plain import read_plain
 
-__all__ = ["SUFFIXES", "Document", "Limits", "Place", "read_bytes", "read_document"]
+__all__ = [
+    "PROSE_SUFFIXES",
+    "SUFFIXES",
+    "Document",
+    "Limits",
+    "Place",
+    "read_bytes",
+    "read_document",
+]
 
 SUFFIXES: tuple[str, ...] = (".txt", ".md", ".html", ".htm", ".docx", ".pdf")
 """Suffixes of the files that can be read, in lower case."""
@@ -31,15 +39,21 @@ SUFFIXES: tuple[str, ...] = (".txt", ".md", ".html", ".htm", ".docx", ".pdf")
 _WORD = "请用 Word 或 WPS 打开，另存为 .docx"
 _TABLE = "请把文字复制到 .txt 文件，或另存为 .docx"
 _PICTURE = "请先做 OCR，再给出文字"
-_REMEDIES: dict[str, str] = {
+_PROSE: dict[str, str] = {
     **dict.fromkeys((".doc", ".dot", ".docm", ".wps", ".rtf", ".odt"), _WORD),
-    **dict.fromkeys((".xls", ".xlsx", ".et", ".csv", ".ods"), _TABLE),
-    **dict.fromkeys((".ppt", ".pptx", ".dps"), "请导出为 .pdf"),
     **dict.fromkeys((".ofd", ".caj"), "请打印成 .pdf"),
-    **dict.fromkeys((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif"), _PICTURE),
-    **dict.fromkeys((".zip", ".rar", ".7z", ".gz"), "请先解压"),
     **dict.fromkeys((".mht", ".mhtml"), "请把网页另存为 .html"),
 }
+_REMEDIES: dict[str, str] = {
+    **_PROSE,
+    **dict.fromkeys((".xls", ".xlsx", ".et", ".csv", ".ods"), _TABLE),
+    **dict.fromkeys((".ppt", ".pptx", ".dps"), "请导出为 .pdf"),
+    **dict.fromkeys((".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif"), _PICTURE),
+    **dict.fromkeys((".zip", ".rar", ".7z", ".gz"), "请先解压"),
+}
+PROSE_SUFFIXES: tuple[str, ...] = tuple(_PROSE)
+"""Suffixes of documents that are reports as likely as not, but cannot be read until converted."""
+
 _DEFAULT = Limits()
 
 
