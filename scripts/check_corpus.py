@@ -84,6 +84,8 @@ def habits(report: Report) -> Iterator[tuple[int, str]]:
         if span.label == "年份" and re.search(r"月|日|底|初|期$", inside):
             yield span.start, f"年份 {inside!r} is more than the year"
         if span.label == "单位":
+            if inside.endswith((")", "）")):
+                yield span.start, f"单位 {inside!r} holds a measure word in brackets"
             adjacent = previous is not None and previous.label == "数值"
             gap = text[previous.end : span.start] if previous else "?"
             if not adjacent or gap.strip(" \n\u3000"):
