@@ -36,6 +36,7 @@ def test_ready_configs_load(root: Path) -> None:
         "adapt": AdaptConfig,
         "adapt_cluener": AdaptConfig,
         "distil": DistilConfig,
+        "distil_cluener": DistilConfig,
         "embedded": DistilConfig,
     }
     names = {path.stem for path in (root / "configs").glob("*.yaml")}
