@@ -11,7 +11,7 @@ from zhibiao.spans import LABELS
 __all__ = ["BATCH", "ERROR", "EXTRACT", "MODEL", "PREDICTION"]
 
 _TEXT = "2016年，全县专利申请量达813件。"
-_INFO = {"name": "compact", "version": "0.2.0", "hash": "b50f41a3ef99bf9e"}
+_INFO = {"name": "compact", "version": "0.3.0", "hash": "7a7f985e6db2b522"}
 
 EXTRACT: dict[str, Any] = {"id": "示例", "text": _TEXT}
 

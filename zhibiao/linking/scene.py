@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from zhibiao.linking.choices import Choice
@@ -9,6 +10,9 @@ from zhibiao.linking.structure import Slice
 from zhibiao.spans import Span
 
 __all__ = ["Scene"]
+
+# 12台（套）仪器, 3000余份(册)资料: the unit's span ends before the bracket.
+_OTHER_WORD = re.compile(r"[（(][套次册项个场幅件份本台批辆][)）]")
 
 
 @dataclass(slots=True, eq=False)
@@ -43,10 +47,12 @@ class Scene:
 
     @property
     def end(self) -> int:
-        """Where the value with its unit ends."""
+        """Where the value with its unit ends, a second measure word in brackets included."""
         unit = self.unit.answer
-        follows = unit is not None and self.value.end <= unit.start <= self.clause.end
-        return unit.end if unit and follows and unit.start - self.value.end <= 2 else self.value.end
+        if not unit or not self.value.end <= unit.start <= min(self.clause.end, self.value.end + 2):
+            return self.value.end
+        other = _OTHER_WORD.match(self.text, unit.end)
+        return other.end() if other else unit.end
 
     @property
     def unit_text(self) -> str:
