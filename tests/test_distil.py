@@ -190,6 +190,13 @@ def test_several_teachers_mean_their_mean(
     with pytest.raises(ModelError, match="other: several teachers have a mean only with head=soft"):
         distil(both, QUIET)
 
+    shape = json.loads((other / "config.json").read_text(encoding="utf-8"))
+    names = {tag: name.replace("企业名", "公司") for tag, name in shape["id2label"].items()}
+    shape |= {"id2label": names, "label2id": {name: int(tag) for tag, name in names.items()}}
+    (other / "config.json").write_text(json.dumps(shape), encoding="utf-8")
+    with pytest.raises(ModelError, match="other: labels differ from those of"):
+        distil(both, QUIET)
+
 
 def test_windows_stand_beside_their_targets(tiny_model: Path) -> None:
     characters = CharacterEncoder.from_directory(tiny_model)
