@@ -12,7 +12,6 @@ from zhibiao.readers import PROSE_SUFFIXES, SUFFIXES
 
 __all__ = [
     "KNOWN_SUFFIXES",
-    "LISTED_SUFFIXES",
     "Lines",
     "Source",
     "find_sources",
@@ -22,13 +21,6 @@ __all__ = [
 
 KNOWN_SUFFIXES: tuple[str, ...] = (*SUFFIXES, ".jsonl")
 """Suffixes, in lower case, of the files that can be read."""
-
-LISTED_SUFFIXES: tuple[str, ...] = (*KNOWN_SUFFIXES, *PROSE_SUFFIXES)
-"""Suffixes, in lower case, of the files that a folder gives.
-
-The reader refuses .doc and its like with the remedy: a report that was not read is named and not
-silently missing. Pictures and tables in a folder are no reports.
-"""
 
 # Office programs lock an open document with a companion file of this prefix.
 _TEMPORARY = "~$"
@@ -102,14 +94,17 @@ def find_sources(
 def is_listed(name: str, beside: Collection[str]) -> bool:
     """Whether a folder gives the file ``name``; ``beside`` are the names in the same folder.
 
-    Hidden files and lock files are passed over, and so is a .doc that was saved as .docx (.pdf,
-    .txt, ...) in the same place, as the reader asks for.
+    Hidden files and lock files are passed over, and so are pictures and tables, which are no
+    reports. A .doc and its like are given, so that a report that the reader refuses is named and
+    not silently missing, unless it was saved as .docx (.pdf, .txt, ...) in the same place.
     """
     path = PurePosixPath(name)
     suffix = path.suffix.lower()
-    if name.startswith((".", _TEMPORARY)) or suffix not in LISTED_SUFFIXES:
+    if name.startswith((".", _TEMPORARY)):
         return False
-    return suffix in KNOWN_SUFFIXES or not any(path.stem + known in beside for known in SUFFIXES)
+    if suffix in PROSE_SUFFIXES:
+        return not any(path.stem + known in beside for known in SUFFIXES)
+    return suffix in KNOWN_SUFFIXES
 
 
 def printable(path: str | Path) -> str:
@@ -168,10 +163,11 @@ class _Search:
                 if not name.startswith(".")
                 and os.path.realpath(os.path.join(parent, name)) not in self.skipped
             )
+            beside = frozenset(names)  # a folder may hold very many files
             for name in sorted(names):
                 path = Path(parent, name)
                 if (
-                    is_listed(name, names)
+                    is_listed(name, beside)
                     and path.is_file()
                     and os.path.realpath(path) not in self.skipped
                 ):
